@@ -1,19 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/sampling_params.hpp"
 
-#include <fmt/format.h>
-
 #include <cmath>
+
+#include <fmt/format.h>
 
 namespace troupe {
 
 std::string to_string(finish_reason x) {
   switch (x) {
-    case finish_reason::none: return "none";
-    case finish_reason::stop: return "stop";
-    case finish_reason::length: return "length";
-    case finish_reason::abort: return "abort";
-    case finish_reason::error: return "error";
+    case finish_reason::none:
+      return "none";
+    case finish_reason::stop:
+      return "stop";
+    case finish_reason::length:
+      return "length";
+    case finish_reason::abort:
+      return "abort";
+    case finish_reason::error:
+      return "error";
   }
   return "unknown";
 }
@@ -55,7 +60,8 @@ std::string find_error(const sampling_params& params, std::int32_t vocabulary_si
 
 std::string find_error(const stop_conditions& stops, std::int32_t vocabulary_size) {
   if (stops.max_tokens == 0) return "max_tokens is 0 and must be at least 1";
-  if (stops.stop_ids.size() > 64) return fmt::format("{} stop ids are given and at most 64 are allowed", stops.stop_ids.size());
+  if (stops.stop_ids.size() > 64)
+    return fmt::format("{} stop ids are given and at most 64 are allowed", stops.stop_ids.size());
   for (auto token : stops.stop_ids)
     if (auto error = token_error("stop_token_ids", token, vocabulary_size); !error.empty()) return error;
   return {};

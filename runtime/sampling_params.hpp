@@ -10,9 +10,9 @@
 
 namespace troupe {
 
-/// How one token is chosen from its logits. The order is: logit bias, penalties, temperature, top-k, top-p, min-p, draw.
-/// The draw for the token at position p uses Philox4x32-10 with key `seed` and counter p, so that it depends on neither
-/// the batch nor on what was drawn before.
+/// How one token is chosen from its logits. The order is: logit bias, penalties, temperature, top-k, top-p, min-p,
+/// draw. The draw for the token at position p uses Philox4x32-10 with key `seed` and counter p, so that it depends on
+/// neither the batch nor on what was drawn before.
 struct sampling_params {
   float temperature = 1.0F;         ///< 0 chooses the arg-max (lowest id on a tie)
   std::int32_t top_k = 0;           ///< keep the k most likely; 0: all

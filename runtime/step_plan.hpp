@@ -22,11 +22,11 @@ struct sequence_start {
 /// The share of one sequence in one step: feed `tokens` at positions `position`, `position + 1`, ...
 struct step_entry {
   sequence_id sequence;
-  std::uint32_t position = 0;          ///< position of the first token fed = number of tokens fed before
-  std::vector<token_id> tokens;        ///< empty exactly when feed_sampled
-  bool feed_sampled = false;           ///< feed the one token that the previous step of this sequence sampled
-  bool sample = false;                 ///< choose a token from the last position's logits
-  std::vector<block_id> new_blocks;    ///< blocks appended to the sequence's block table before this step
+  std::uint32_t position = 0;        ///< position of the first token fed = number of tokens fed before
+  std::vector<token_id> tokens;      ///< empty exactly when feed_sampled
+  bool feed_sampled = false;         ///< feed the one token that the previous step of this sequence sampled
+  bool sample = false;               ///< choose a token from the last position's logits
+  std::vector<block_id> new_blocks;  ///< blocks appended to the sequence's block table before this step
 };
 
 /// What every rank of a group does in one step. Rank 0's scheduler makes it; the others check and apply.
@@ -41,7 +41,8 @@ struct step_plan {
   /// Number of tokens fed by the step.
   std::size_t tokens() const {
     std::size_t sum = 0;
-    for (const auto& entry : entries) sum += entry.feed_sampled ? 1 : entry.tokens.size();
+    for (const auto& entry : entries)
+      sum += entry.feed_sampled ? 1 : entry.tokens.size();
     return sum;
   }
 };
@@ -56,8 +57,8 @@ struct sampled_token {
   sequence_id sequence;
   std::uint32_t position = 0;  ///< of the sampled token itself: one past the last one fed
   token_id token = 0;
-  float logprob = 0;                 ///< natural log of its probability before temperature, as OpenAI's; 0 if not asked
-  std::vector<token_logprob> top;    ///< the most likely ones, greatest first, as many as asked
+  float logprob = 0;               ///< natural log of its probability before temperature, as OpenAI's; 0 if not asked
+  std::vector<token_logprob> top;  ///< the most likely ones, greatest first, as many as asked
 };
 
 /// What a step gave. `sampled` is in the order of the plan's sampling entries; filled on the rank that samples

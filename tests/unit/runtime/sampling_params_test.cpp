@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/sampling_params.hpp"
 
+#include <limits>
+
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
-#include <limits>
 
 using namespace troupe;
 using Catch::Matchers::ContainsSubstring;
