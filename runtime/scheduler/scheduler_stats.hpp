@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+
+namespace troupe {
+
+/// Levels now, and totals since the scheduler was made.
+struct scheduler_stats {
+  std::uint64_t waiting = 0;        ///< requests without blocks
+  std::uint64_t running = 0;        ///< sequences that hold blocks
+  std::uint64_t in_flight = 0;      ///< plans whose result is not known
+  std::uint64_t blocks_free = 0;    ///< hold nothing
+  std::uint64_t blocks_cached = 0;  ///< hold a prefix that no sequence uses; taken when the free ones run out
+  std::uint64_t blocks_used = 0;
+  std::uint64_t steps = 0;                 ///< plans made
+  std::uint64_t tokens_planned = 0;        ///< fed by these plans
+  std::uint64_t prefix_tokens_reused = 0;  ///< not fed because their KV was there
+  std::uint64_t preemptions = 0;
+  std::uint64_t blocks_evicted = 0;  ///< cached prefixes given up for new blocks
+  std::uint64_t requests_accepted = 0;
+  std::uint64_t requests_refused = 0;
+  std::uint64_t requests_finished = 0;  ///< by stop or length
+  std::uint64_t requests_aborted = 0;
+};
+
+}  // namespace troupe
