@@ -24,4 +24,16 @@ struct scheduler_stats {
   std::uint64_t requests_aborted = 0;
 };
 
+template <class Inspector>
+bool inspect(Inspector& f, scheduler_stats& x) {
+  return f.object(x).fields(
+      f.field("waiting", x.waiting), f.field("running", x.running), f.field("in_flight", x.in_flight),
+      f.field("blocks_free", x.blocks_free), f.field("blocks_cached", x.blocks_cached),
+      f.field("blocks_used", x.blocks_used), f.field("steps", x.steps), f.field("tokens_planned", x.tokens_planned),
+      f.field("prefix_tokens_reused", x.prefix_tokens_reused), f.field("preemptions", x.preemptions),
+      f.field("blocks_evicted", x.blocks_evicted), f.field("requests_accepted", x.requests_accepted),
+      f.field("requests_refused", x.requests_refused), f.field("requests_finished", x.requests_finished),
+      f.field("requests_aborted", x.requests_aborted));
+}
+
 }  // namespace troupe

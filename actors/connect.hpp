@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <set>
+#include <string>
+#include <utility>
+
+#include <caf/all.hpp>
+#include <caf/io/all.hpp>
+
+#include "topology/membership.hpp"
+
+namespace troupe {
+
+/// Asks the middleman for the actor published at `door`, without blocking. Exactly one of the two is called: `found`
+/// with a handle of type Handle, or `failed` with an error. The interface is checked by the middleman.
+template <class Handle, class Self, class Found, class Failed>
+void connect(Self* self, const endpoint& door, std::chrono::milliseconds timeout, Found found, Failed failed) {
+  auto middleman = self->system().middleman().actor_handle();
+  self->request(middleman, timeout, caf::connect_atom_v, door.host, door.port)
+      .then(
+          [self, found, failed](caf::node_id&, caf::strong_actor_ptr& actor, std::set<std::string>& interface) mutable {
+            if (!actor)
+              failed(caf::make_error(caf::sec::no_actor_published_at_port));
+            else if (!self->system().template assignable<Handle>(interface))
+              failed(caf::make_error(caf::sec::unexpected_actor_messaging_interface));
+            else
+              found(caf::actor_cast<Handle>(std::move(actor)));
+          },
+          [failed](caf::error& reason) mutable { failed(reason); });
+}
+
+}  // namespace troupe

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "actors/errors.hpp"
+
+#include <array>
+#include <utility>
+
+#include <caf/all.hpp>
+
+#include "actors/protocol.hpp"
+
+namespace troupe {
+namespace {
+
+constexpr std::array<std::pair<errc, std::string_view>, 15> names{{
+    {errc::invalid_request, "invalid_request"},
+    {errc::context_length_exceeded, "context_length_exceeded"},
+    {errc::model_not_found, "model_not_found"},
+    {errc::queue_full, "queue_full"},
+    {errc::not_ready, "not_ready"},
+    {errc::draining, "draining"},
+    {errc::deadline_exceeded, "deadline_exceeded"},
+    {errc::cancelled, "cancelled"},
+    {errc::client_too_slow, "client_too_slow"},
+    {errc::rank_lost, "rank_lost"},
+    {errc::engine_failed, "engine_failed"},
+    {errc::stale_epoch, "stale_epoch"},
+    {errc::unknown_request, "unknown_request"},
+    {errc::text_failed, "text_failed"},
+    {errc::incompatible, "incompatible"},
+}};
+
+}  // namespace
+
+std::string to_string(errc x) {
+  for (auto [code, name] : names)
+    if (code == x) return std::string{name};
+  return "unknown";
+}
+
+bool from_integer(std::uint8_t value, errc& x) {
+  if (value < 1 || value > names.size()) return false;
+  x = static_cast<errc>(value);
+  return true;
+}
+
+caf::error make_failure(errc code, std::string sentence) { return {code, caf::make_message(std::move(sentence))}; }
+
+std::string describe(const caf::error& error) {
+  auto context = error.context();
+  if (context.match_elements<std::string>()) return context.get_as<std::string>(0);
+  return to_string(error);
+}
+
+std::string code_name(const caf::error& error) {
+  if (error.category() != caf::type_id_v<errc>) return to_string(errc::engine_failed);
+  return to_string(static_cast<errc>(error.code()));
+}
+
+}  // namespace troupe

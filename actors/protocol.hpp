@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+// The map of the system: who answers what, in the order of a request's way.
+#pragma once
+
+#include <vector>
+
+#include <caf/all.hpp>
+
+#include "actors/messages.hpp"
+
+namespace troupe {
+
+/// ANSWER SINK: a client's end of its requests; the client makes it.
+using answer_sink_actor = caf::typed_actor<
+    // A piece of an answer; the client gives a credit back with `grant` when it can take another.
+    caf::result<void>(answer)>;
+
+/// What a client sends to have something generated.
+struct submit {
+  std::uint64_t ticket = 0;  ///< unequal for each request of one sink
+  generation what;
+  answer_sink_actor sink;
+  std::uint32_t credit = 32;  ///< answers the sink takes before its first `grant`
+};
+
+struct serving_groups;
+
+/// ROUTER: owns a request from accept to last token.
+using router_actor = caf::typed_actor<
+    // Accepts a request, or says why not.
+    caf::result<accepted>(submit),
+    // The client wants no more of a request.
+    caf::result<void>(cancel),
+    // The client can take more of a request.
+    caf::result<void>(grant),
+    // A step of a group gave something to requests of this router.
+    caf::result<void>(tokens_sampled),
+    // Which groups serve, in which epoch; from the node, again and again.
+    caf::result<void>(serving_groups),
+    // Accepts nothing more; answered when every request has ended.
+    caf::result<void>(drain),
+    // Counters for status and metrics.
+    caf::result<router_status>(get_status)>;
+
+/// TOKENIZER (a pool of them): text and chat messages to token ids.
+using tokenizer_actor = caf::typed_actor<
+    // The ids of a prompt, or text_failed / invalid_request.
+    caf::result<tokenized>(tokenize)>;
+
+/// DETOKENIZER: token ids to whole characters and stop strings; its state is a fold of the router's tokens.
+using detokenizer_actor = caf::typed_actor<
+    // Makes the state of a request, or makes it again from nothing.
+    caf::result<void>(open_text),
+    // The tokens of a step; answered with their text in the same order.
+    caf::result<text_decoded>(decode),
+    // Forgets a request.
+    caf::result<void>(close_text)>;
+
+/// SCHEDULER RANK: rank 0 decides what its group does in each step; the others check the plan and pass it on.
+struct join_group;
+using scheduler_rank_actor = caf::typed_actor<
+    // Admits a request, or says why not. Only on rank 0 of a serving group.
+    caf::result<void>(enqueue),
+    // Ends a request; its blocks come back after the step that uses them.
+    caf::result<void>(abort_request),
+    // What the group does next, from rank 0.
+    caf::result<void>(step_plan),
+    // What the engine, or the rank that samples, got from a step.
+    caf::result<void>(step_result),
+    // The group as the topology actor sees it, from the node, again and again.
+    caf::result<void>(join_group),
+    // The engine of this rank has joined and loaded.
+    caf::result<void>(engine_started),
+    // Where this group's time goes; only rank 0 counts.
+    caf::result<group_statistics>(get_status)>;
+
+/// Takes a rank into a group's epoch.
+struct join_group {
+  group_view view;
+  std::vector<scheduler_rank_actor> local;  ///< by rank; null for the ranks that live in other processes
+};
+
+/// A group that takes requests.
+struct serving_group {
+  std::string name;
+  troupe::epoch epoch;
+  scheduler_rank_actor leader;
+};
+
+/// All groups that take requests now.
+struct serving_groups {
+  std::vector<serving_group> groups;
+};
+
+/// ENGINE RANK: owns device, weights shard, KV memory and communicators; runs steps on its own thread.
+using engine_rank_actor = caf::typed_actor<
+    // Joins the communicators of an epoch and loads the shard; engine_started follows. It ends when it cannot.
+    caf::result<void>(group_view),
+    // Runs a step; step_result follows. It ends when it cannot.
+    caf::result<void>(step_plan)>;
+
+/// A rank as it sees itself, told to its node again and again.
+struct rank_reported {
+  rank_state state;
+  scheduler_rank_actor self;
+};
+
+struct node_reported;
+
+/// TOPOLOGY: who is in the cluster, which group may serve in which epoch.
+using topology_actor = caf::typed_actor<
+    // From every node; the error says why it is refused.
+    caf::result<void>(node_reported),
+    // Values through which communicators find each other; they are forgotten with their epoch.
+    caf::result<void>(put_value), caf::result<std::string>(get_value)>;
+
+/// NODE: the supervisor of one machine, and the door that clients and other machines knock at.
+using node_actor = caf::typed_actor<
+    // From a rank of this machine.
+    caf::result<void>(rank_reported),
+    // From whatever launched a rank of this machine.
+    caf::result<void>(rank_exited),
+    // The whole truth about the cluster, from the topology actor, again and again.
+    caf::result<void>(cluster_view),
+    // Clients ask for the router, other nodes for the topology actor.
+    caf::result<router_actor>(find_router), caf::result<topology_actor>(find_topology),
+    // Ranks of several machines meet through the topology actor; get waits until there is a value.
+    caf::result<void>(put_value), caf::result<std::string>(get_value),
+    // What `troupe status` shows.
+    caf::result<node_status>(get_status),
+    // Where a group's time goes.
+    caf::result<group_statistics>(get_group_statistics),
+    // Drains and ends: no new requests, the accepted ones end, the ranks stop.
+    caf::result<void>(drain)>;
+
+/// A node as it sees itself, told to the topology actor again and again.
+struct node_reported {
+  node_state state;
+  node_actor self;
+};
+
+template <class I>
+bool inspect(I& f, submit& x) {
+  return f.object(x).fields(f.field("ticket", x.ticket), f.field("what", x.what), f.field("sink", x.sink),
+                            f.field("credit", x.credit));
+}
+template <class I>
+bool inspect(I& f, serving_group& x) {
+  return f.object(x).fields(f.field("name", x.name), f.field("epoch", x.epoch), f.field("leader", x.leader));
+}
+template <class I>
+bool inspect(I& f, serving_groups& x) {
+  return f.object(x).fields(f.field("groups", x.groups));
+}
+template <class I>
+bool inspect(I& f, join_group& x) {
+  return f.object(x).fields(f.field("view", x.view), f.field("local", x.local));
+}
+template <class I>
+bool inspect(I& f, rank_reported& x) {
+  return f.object(x).fields(f.field("state", x.state), f.field("self", x.self));
+}
+template <class I>
+bool inspect(I& f, node_reported& x) {
+  return f.object(x).fields(f.field("state", x.state), f.field("self", x.self));
+}
+
+}  // namespace troupe
+
+// Ids are positions in this list and travel on the wire: append only, and count troupe::protocol_version up.
+CAF_BEGIN_TYPE_ID_BLOCK(troupe, caf::first_custom_type_id)
+CAF_ADD_TYPE_ID(troupe, (troupe::errc))
+CAF_ADD_TYPE_ID(troupe, (troupe::accepted))
+CAF_ADD_TYPE_ID(troupe, (troupe::answer))
+CAF_ADD_TYPE_ID(troupe, (troupe::cancel))
+CAF_ADD_TYPE_ID(troupe, (troupe::grant))
+CAF_ADD_TYPE_ID(troupe, (troupe::tokenize))
+CAF_ADD_TYPE_ID(troupe, (troupe::tokenized))
+CAF_ADD_TYPE_ID(troupe, (troupe::open_text))
+CAF_ADD_TYPE_ID(troupe, (troupe::decode))
+CAF_ADD_TYPE_ID(troupe, (troupe::text_decoded))
+CAF_ADD_TYPE_ID(troupe, (troupe::close_text))
+CAF_ADD_TYPE_ID(troupe, (troupe::enqueue))
+CAF_ADD_TYPE_ID(troupe, (troupe::abort_request))
+CAF_ADD_TYPE_ID(troupe, (troupe::step_plan))
+CAF_ADD_TYPE_ID(troupe, (troupe::step_result))
+CAF_ADD_TYPE_ID(troupe, (troupe::tokens_sampled))
+CAF_ADD_TYPE_ID(troupe, (troupe::engine_started))
+CAF_ADD_TYPE_ID(troupe, (troupe::rank_exited))
+CAF_ADD_TYPE_ID(troupe, (troupe::put_value))
+CAF_ADD_TYPE_ID(troupe, (troupe::get_value))
+CAF_ADD_TYPE_ID(troupe, (troupe::find_router))
+CAF_ADD_TYPE_ID(troupe, (troupe::find_topology))
+CAF_ADD_TYPE_ID(troupe, (troupe::drain))
+CAF_ADD_TYPE_ID(troupe, (troupe::get_status))
+CAF_ADD_TYPE_ID(troupe, (troupe::get_group_statistics))
+CAF_ADD_TYPE_ID(troupe, (troupe::group_statistics))
+CAF_ADD_TYPE_ID(troupe, (troupe::router_status))
+CAF_ADD_TYPE_ID(troupe, (troupe::node_status))
+CAF_ADD_TYPE_ID(troupe, (troupe::group_view))
+CAF_ADD_TYPE_ID(troupe, (troupe::cluster_view))
+CAF_ADD_TYPE_ID(troupe, (troupe::submit))
+CAF_ADD_TYPE_ID(troupe, (troupe::serving_groups))
+CAF_ADD_TYPE_ID(troupe, (troupe::join_group))
+CAF_ADD_TYPE_ID(troupe, (troupe::rank_reported))
+CAF_ADD_TYPE_ID(troupe, (troupe::node_reported))
+CAF_ADD_TYPE_ID(troupe, (troupe::answer_sink_actor))
+CAF_ADD_TYPE_ID(troupe, (troupe::router_actor))
+CAF_ADD_TYPE_ID(troupe, (troupe::node_actor))
+CAF_ADD_TYPE_ID(troupe, (troupe::topology_actor))
+CAF_ADD_TYPE_ID(troupe, (troupe::scheduler_rank_actor))
+CAF_ADD_TYPE_ID(troupe, (std::vector<troupe::scheduler_rank_actor>))
+CAF_END_TYPE_ID_BLOCK(troupe)
+
+namespace troupe {
+/// Members whose numbers differ refuse each other.
+inline constexpr int protocol_version = 1;
+}  // namespace troupe

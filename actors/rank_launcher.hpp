@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "actors/protocol.hpp"
+
+namespace troupe {
+
+/// One start of one rank on this machine.
+struct rank_start {
+  std::string group;
+  std::uint32_t rank = 0;
+  std::uint64_t incarnation = 0;
+};
+
+/// How a node brings its ranks to life and ends them: as processes, or as actors of its own process.
+class rank_launcher {
+ public:
+  rank_launcher() = default;
+  rank_launcher(const rank_launcher&) = delete;
+  rank_launcher& operator=(const rank_launcher&) = delete;
+  virtual ~rank_launcher() = default;
+
+  /// Starts a rank, which will report to `node`. The launcher sends rank_exited when it has ended, whatever the cause;
+  /// throws std::runtime_error when it cannot be started at all.
+  virtual void launch(const rank_start& start, const node_actor& node) = 0;
+
+  /// Ends a rank without asking it; rank_exited follows.
+  virtual void kill(const rank_start& start) = 0;
+};
+
+}  // namespace troupe

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "actors/system_config.hpp"
+
+#include <algorithm>
+#include <string>
+#include <thread>
+
+#include <caf/all.hpp>
+#include <caf/io/all.hpp>
+
+#include "actors/protocol.hpp"
+
+namespace troupe {
+
+system_config::system_config(const system_options& options) {
+  caf::init_global_meta_objects<caf::id_block::troupe>();
+  caf::io::middleman::init_global_meta_objects();
+  caf::core::init_global_meta_objects();
+  auto cores = static_cast<std::size_t>(std::max(1U, std::thread::hardware_concurrency()));
+  set("caf.scheduler.policy", "sharing");
+  set("caf.scheduler.max-throughput", 300);
+  set("caf.scheduler.max-threads", options.threads != 0 ? options.threads : std::clamp<std::size_t>(cores, 2, 4));
+  if (!options.network) return;
+  load<caf::io::middleman>();
+  set("caf.middleman.heartbeat-interval", caf::timespan{std::chrono::milliseconds{100}});
+  set("caf.middleman.connection-timeout", caf::timespan{std::chrono::milliseconds{500}});
+  set("caf.middleman.app-identifiers", std::vector<std::string>{"troupe/" + std::to_string(protocol_version)});
+  set("caf.middleman.workers", 0);  // (de)serialise where the socket is: one hand-off less per message
+}
+
+}  // namespace troupe
