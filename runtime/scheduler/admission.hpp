@@ -13,6 +13,7 @@ enum class refusal : std::uint8_t {
   none,
   queue_full,        ///< as many requests wait as may; try again later or elsewhere
   empty_prompt,      ///< no token to start from
+  malformed,         ///< counts that contradict each other; a bug of the caller
   context_too_long,  ///< the tokens leave no room for another one in the model's context
   never_fits,        ///< the tokens do not fit in all KV blocks of this group together
   duplicate,         ///< a request of this id is not finished yet

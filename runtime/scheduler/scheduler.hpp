@@ -2,25 +2,17 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <optional>
-#include <stdexcept>
 
 #include "runtime/request.hpp"
 #include "runtime/scheduler/admission.hpp"
 #include "runtime/scheduler/scheduler_options.hpp"
+#include "runtime/scheduler/scheduler_state.hpp"
 #include "runtime/scheduler/scheduler_stats.hpp"
 #include "runtime/scheduler/step_outcome.hpp"
 #include "runtime/step_plan.hpp"
 
 namespace troupe {
-
-/// A result that belongs to no plan in flight, or not to the oldest one, or does not answer what the plan asked.
-/// The scheduler is as it was before the call.
-class result_error : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
-};
 
 enum class abort_result : std::uint8_t {
   unknown,  ///< no such request, or it has ended already
@@ -38,9 +30,6 @@ class scheduler {
  public:
   /// Throws std::invalid_argument naming the option that is out of range.
   explicit scheduler(scheduler_options options);
-  scheduler(scheduler&&) noexcept;
-  scheduler& operator=(scheduler&&) noexcept;
-  ~scheduler();
 
   admission enqueue(generation_request request);
 
@@ -59,8 +48,12 @@ class scheduler {
   bool idle() const;
 
  private:
-  struct state;
-  std::unique_ptr<state> state_;
+  void check_when_idle();
+  void take_token(sequence& from, const sampled_token& sampled, step_outcome& outcome);
+  void settle(sequence& fed, step_outcome& outcome);
+
+  scheduler_state state_;
+  std::uint64_t steps_checked_ = 0;
 };
 
 }  // namespace troupe

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/scheduler/scheduler.hpp"
+
+#include <algorithm>
+#include <cassert>
+#include <span>
+#include <stdexcept>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "runtime/cache/invariant_error.hpp"
+#include "runtime/scheduler/decode_turn.hpp"
+#include "runtime/scheduler/give_way.hpp"
+#include "runtime/scheduler/plan_draft.hpp"
+#include "runtime/scheduler/prefill_turn.hpp"
+#include "runtime/scheduler/stop_rule.hpp"
+
+namespace troupe {
+
+namespace {
+
+scheduler_options checked(scheduler_options options) {
+  if (auto error = find_error(options); !error.empty()) throw std::invalid_argument(error);
+  return options;
+}
+
+}  // namespace
+
+scheduler::scheduler(scheduler_options options) : state_(checked(std::move(options))) {}
+
+admission scheduler::enqueue(generation_request request) {
+  auto answer = judge(request, state_.options);
+  if (answer.accepted() && (state_.waiting.contains(request.id) || state_.running.find(request.id) != nullptr))
+    answer = {refusal::duplicate, fmt::format("request {} is not finished yet", request.id.value)};
+  if (answer.accepted() && state_.waiting.size() >= state_.options.max_queue)
+    answer = {refusal::queue_full,
+              fmt::format("{} requests wait and at most {} may", state_.waiting.size(), state_.options.max_queue)};
+  ++(answer.accepted() ? state_.totals.requests_accepted : state_.totals.requests_refused);
+  if (answer.accepted()) {
+    const bool resumed = request.tokens.size() > request.prompt_tokens;
+    state_.waiting.insert({request.priority, resumed, ++state_.arrivals}, std::move(request));
+  }
+  return answer;
+}
+
+abort_result scheduler::abort(request_id request) {
+  auto* running = state_.running.find(request);
+  if (running == nullptr) {
+    if (!state_.waiting.erase(request)) return abort_result::unknown;
+  } else if (running->steps_in_flight > 0) {
+    running->phase = sequence_phase::ending;
+    running->aborted = true;
+    return abort_result::ending;
+  } else {
+    release(state_, *running);
+    state_.running.sweep();
+  }
+  ++state_.totals.requests_aborted;
+  return abort_result::ended;
+}
+
+std::optional<step_plan> scheduler::plan() {
+  if (state_.in_flight.size() >= state_.options.plans_in_flight) return std::nullopt;
+  plan_draft draft(state_.options.epoch, state_.totals.steps + 1, state_.options.max_batch_tokens);
+  decode_turn(state_, draft);
+  state_.running.sweep();
+  prefill_turn(state_, draft);
+  if (draft.empty()) {
+    check_when_idle();
+    return std::nullopt;
+  }
+  ++state_.totals.steps;
+  state_.totals.tokens_planned += state_.options.max_batch_tokens - draft.tokens_left();
+  state_.in_flight.push_back(std::move(draft.flight()));
+  draft.plan().ended = std::exchange(state_.ended, {});
+  assert((check_invariants(state_), true));
+  return std::move(draft.plan());
+}
+
+void scheduler::check_when_idle() {
+  if (!state_.in_flight.empty()) return;
+  if (!idle())
+    throw invariant_error(fmt::format("scheduler: {} requests wait, {} sequences run, and there is nothing to do",
+                                      state_.waiting.size(), state_.running.size()));
+  if (std::exchange(steps_checked_, state_.totals.steps) != state_.totals.steps) check_invariants(state_);
+}
+
+step_outcome scheduler::complete(const step_result& result) {
+  if (state_.in_flight.empty())
+    throw result_error(
+        fmt::format("a result is of step {} in epoch {}, and no step is in flight", result.step, result.epoch.value));
+  check_result(state_.in_flight.front(), result);
+  const auto flight = std::move(state_.in_flight.front());
+  state_.in_flight.pop_front();
+
+  step_outcome outcome;
+  auto sampled = result.sampled.begin();
+  for (const auto& share : flight.shares) {
+    auto& fed = *share.fed;
+    fed.written = share.end();
+    --fed.steps_in_flight;
+    if (share.sample) take_token(fed, *sampled++, outcome);
+    settle(fed, outcome);
+  }
+  state_.running.sweep();
+  assert((check_invariants(state_), true));
+  return outcome;
+}
+
+void scheduler::take_token(sequence& from, const sampled_token& sampled, step_outcome& outcome) {
+  --from.unseen;
+  if (from.phase == sequence_phase::ending) return;
+  from.request.tokens.push_back(sampled.token);
+  auto finish = finish_reason::none;
+  if (is_stop(sampled.token, from.request.stops, state_.options.eos_ids)) {
+    finish = finish_reason::stop;
+  } else if (from.known() >= from.limit) {
+    finish = finish_reason::length;
+  }
+  outcome.updates.push_back(
+      {from.request.id, {{sampled.position, sampled.token, sampled.logprob, sampled.top}}, finish});
+  if (finish == finish_reason::none) return;
+  from.phase = sequence_phase::ending;
+  state_.running.forget(from);
+  ++state_.totals.requests_finished;
+}
+
+void scheduler::settle(sequence& fed, step_outcome& outcome) {
+  const auto written = std::min(fed.written, fed.known());  // an ending sequence has dropped tokens that were written
+  state_.kv.commit(fed.table, std::span{fed.request.tokens}.first(written));
+  if (fed.steps_in_flight > 0 || fed.phase == sequence_phase::running) return;
+  if (fed.aborted) {
+    outcome.updates.push_back({fed.request.id, {}, finish_reason::abort});
+    ++state_.totals.requests_aborted;
+  }
+  leave(state_, fed);
+}
+
+scheduler_stats scheduler::stats() const {
+  auto stats = state_.totals;
+  stats.waiting = state_.waiting.size();
+  stats.running = state_.running.size();
+  stats.in_flight = state_.in_flight.size();
+  stats.blocks_free = state_.kv.free();
+  stats.blocks_cached = state_.kv.cached();
+  stats.blocks_used = state_.kv.used();
+  stats.blocks_evicted = state_.kv.evictions();
+  return stats;
+}
+
+bool scheduler::idle() const { return state_.waiting.empty() && state_.running.empty() && state_.in_flight.empty(); }
+
+}  // namespace troupe
