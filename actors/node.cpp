@@ -20,13 +20,12 @@ constexpr std::size_t restarts_max =
 }  // namespace
 
 node::node(node_actor::impl* self, cluster_file file, node_options options, std::shared_ptr<rank_launcher> launcher,
-           router_actor router, topology_actor topology)
+           router_actor router)
     : self_(self),
       file_(std::move(file)),
       options_(std::move(options)),
       launcher_(std::move(launcher)),
-      router_(std::move(router)),
-      topology_(std::move(topology)) {
+      router_(std::move(router)) {
   for (const auto& group : file_.groups)
     for (std::uint32_t rank = 0; rank < group.ranks.size(); ++rank)
       if (group.ranks[rank].node == options_.name) ranks_[{group.name, rank}];
@@ -41,10 +40,8 @@ node_actor::behavior_type node::make_behavior() {
     }
     std::erase_if(leaders_, [&](const auto& l) { return l.second.handle && l.second.handle.address() == down.source; });
   });
-  for (const auto& [key, rank] : ranks_)
-    launch(key);
-  tick();
   return {
+      [this](const begin& message) { on_begin(message); },
       [this](rank_reported& message) { on_rank(message); },
       [this](const rank_exited& message) { on_exit(message); },
       [this](cluster_view& view) { on_view(view); },
@@ -56,6 +53,11 @@ node_actor::behavior_type node::make_behavior() {
       [this](const get_group_statistics& message) { return on_group_status(message); },
       [this](drain) { return on_drain(); },
   };
+}
+
+void node::on_begin(const begin& message) {
+  topology_ = message.topology;
+  tick();
 }
 
 void node::launch(const rank_key& key) {

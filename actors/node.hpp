@@ -30,9 +30,8 @@ class node {
  public:
   static inline const char* name = "node";
 
-  /// `topology` is null on all nodes but the first, which then ask the first one for it.
   node(node_actor::impl* self, cluster_file file, node_options options, std::shared_ptr<rank_launcher> launcher,
-       router_actor router, topology_actor topology);
+       router_actor router);
 
   node_actor::behavior_type make_behavior();
 
@@ -49,6 +48,7 @@ class node {
     scheduler_rank_actor handle;
   };
 
+  void on_begin(const begin& message);
   void on_rank(rank_reported& message);
   void on_exit(const rank_exited& message);
   void on_view(cluster_view& view);

@@ -114,8 +114,15 @@ using topology_actor = caf::typed_actor<
     // Values through which communicators find each other; they are forgotten with their epoch.
     caf::result<void>(put_value), caf::result<std::string>(get_value)>;
 
+/// Lets a node begin, once it is published; the first node gets the topology actor, the others look for it.
+struct begin {
+  topology_actor topology;
+};
+
 /// NODE: the supervisor of one machine, and the door that clients and other machines knock at.
 using node_actor = caf::typed_actor<
+    // From the program that made it.
+    caf::result<void>(begin),
     // From a rank of this machine.
     caf::result<void>(rank_reported),
     // From whatever launched a rank of this machine.
@@ -157,6 +164,10 @@ bool inspect(I& f, join_group& x) {
   return f.object(x).fields(f.field("view", x.view), f.field("local", x.local));
 }
 template <class I>
+bool inspect(I& f, begin& x) {
+  return f.object(x).fields(f.field("topology", x.topology));
+}
+template <class I>
 bool inspect(I& f, rank_reported& x) {
   return f.object(x).fields(f.field("state", x.state), f.field("self", x.self));
 }
@@ -189,6 +200,7 @@ CAF_ADD_TYPE_ID(troupe, (troupe::engine_started))
 CAF_ADD_TYPE_ID(troupe, (troupe::rank_exited))
 CAF_ADD_TYPE_ID(troupe, (troupe::put_value))
 CAF_ADD_TYPE_ID(troupe, (troupe::get_value))
+CAF_ADD_TYPE_ID(troupe, (troupe::begin))
 CAF_ADD_TYPE_ID(troupe, (troupe::find_router))
 CAF_ADD_TYPE_ID(troupe, (troupe::find_topology))
 CAF_ADD_TYPE_ID(troupe, (troupe::drain))
