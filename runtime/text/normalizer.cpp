@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/text/normalizer.hpp"
+
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+
+#include <utf8proc.h>
+
+#include "runtime/text/tokenizer_error.hpp"
+#include "runtime/text/utf8.hpp"
+
+namespace troupe {
+namespace {
+
+// Every character in these ranges has combining class 0 and NFC_Quick_Check = Yes.
+bool surely_stable(char32_t c) {
+  if (c < 0x300) return true;
+  if (c >= 0x400 && c < 0x483) return true;    // Cyrillic
+  if (c >= 0x2010 && c < 0x2071) return true;  // punctuation
+  if (c >= 0x2190 && c < 0x2329) return true;  // arrows, operators, technical
+  if (c >= 0x2500 && c < 0x2ADC) return true;  // boxes, symbols, dingbats
+  if (c >= 0x3000 && c < 0x302A) return true;  // CJK punctuation
+  if (c >= 0x3040 && c < 0x3099) return true;  // Hiragana
+  if (c >= 0x309B && c < 0xA000) return true;  // Katakana, CJK, Yi
+  if (c >= 0xAC00 && c < 0xD7A4) return true;  // Hangul syllables
+  if (c >= 0xFF00 && c < 0xFFF0) return true;  // full-width forms
+  return c >= 0x1F000 && c < 0x1FB00;          // emoji
+}
+
+struct free_deleter {
+  void operator()(utf8proc_uint8_t* memory) const { std::free(memory); }
+};
+
+}  // namespace
+
+bool is_plainly_nfc(std::string_view text) {
+  for (std::size_t i = 0; i < text.size();) {
+    // U+0300, the first character that may change, starts with the byte 0xCC.
+    if (static_cast<std::uint8_t>(text[i]) < 0xCC) {
+      ++i;
+      continue;
+    }
+    const utf8_step step = next_utf8(text.substr(i));
+    if (!surely_stable(step.code_point)) return false;
+    i += step.length;
+  }
+  return true;
+}
+
+std::string to_nfc(std::string_view text) {
+  if (is_plainly_nfc(text)) return std::string(text);
+  utf8proc_uint8_t* mapped = nullptr;
+  const utf8proc_ssize_t length =
+      utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()), static_cast<utf8proc_ssize_t>(text.size()),
+                   &mapped, static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
+  const std::unique_ptr<utf8proc_uint8_t, free_deleter> owner(mapped);
+  if (length < 0) throw tokenizer_error(std::string("cannot normalize a text to NFC: ") + utf8proc_errmsg(length));
+  return {reinterpret_cast<const char*>(mapped), static_cast<std::size_t>(length)};
+}
+
+}  // namespace troupe
