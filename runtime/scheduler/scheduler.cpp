@@ -63,8 +63,12 @@ abort_result scheduler::abort(request_id request) {
 std::optional<step_plan> scheduler::plan() {
   if (state_.in_flight.size() >= state_.options.plans_in_flight) return std::nullopt;
   plan_draft draft(state_.options.epoch, state_.totals.steps + 1, state_.options.max_batch_tokens);
-  decode_turn(state_, draft);
-  state_.running.sweep();
+  std::uint64_t preemptions = 0;
+  do {  // again when all that were chosen gave way: others may be fed now
+    preemptions = state_.totals.preemptions;
+    decode_turn(state_, draft);
+    state_.running.sweep();
+  } while (draft.empty() && state_.totals.preemptions > preemptions);
   prefill_turn(state_, draft);
   if (draft.empty()) {
     check_when_idle();

@@ -47,6 +47,10 @@ class scheduler {
   /// Nothing waits, runs or is in flight.
   bool idle() const;
 
+  /// Throws invariant_error where the books contradict each other. Debug builds do this after every step, release
+  /// builds whenever there is nothing left to do.
+  void check() const { check_invariants(state_); }
+
  private:
   void check_when_idle();
   void take_token(sequence& from, const sampled_token& sampled, step_outcome& outcome);
