@@ -5,11 +5,11 @@
 #include <utility>
 
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
 namespace troupe {
 
-engine_rank::engine_rank(engine_rank_actor::impl* self, executor_factory make) : self_(self), make_(std::move(make)) {}
+engine_rank::engine_rank(engine_rank_actor::impl* self, executor_factory make, load_progress progress)
+    : self_(self), make_(std::move(make)), progress_(std::move(progress)) {}
 
 engine_rank_actor::behavior_type engine_rank::make_behavior() {
   self_->set_error_handler([](caf::scheduled_actor*, caf::error&) {});
@@ -22,13 +22,7 @@ engine_rank_actor::behavior_type engine_rank::make_behavior() {
 void engine_rank::on_group(const group_view& view) {
   auto scheduler = caf::actor_cast<scheduler_rank_actor>(self_->current_sender());
   executor_ = make_(view);
-  // Every tenth part of the way, so that a long load is seen to go on.
-  std::uint64_t told = 0;
-  auto report = executor_->load([&](std::uint64_t done, std::uint64_t total) {
-    auto tenth = total == 0 ? 10 : done * 10 / total;
-    if (tenth > told) spdlog::info("weights-loading epoch={} percent={} bytes={}", view.epoch, tenth * 10, done);
-    told = std::max(told, tenth);
-  });
+  auto report = executor_->load(progress_);
   self_->send(scheduler, engine_started{epoch{view.epoch}, report});
 }
 

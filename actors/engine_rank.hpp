@@ -19,7 +19,7 @@ class engine_rank {
  public:
   static inline const char* name = "engine-rank";
 
-  engine_rank(engine_rank_actor::impl* self, executor_factory make);
+  engine_rank(engine_rank_actor::impl* self, executor_factory make, load_progress progress);
 
   engine_rank_actor::behavior_type make_behavior();
 
@@ -29,6 +29,7 @@ class engine_rank {
 
   engine_rank_actor::impl* self_;
   executor_factory make_;
+  load_progress progress_;
   std::unique_ptr<executor> executor_;  ///< null until it has joined
 };
 

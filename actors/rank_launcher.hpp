@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
+#include <utility>
 
 #include "actors/protocol.hpp"
 
@@ -29,6 +31,19 @@ class rank_launcher {
 
   /// Ends a rank without asking it; rank_exited follows.
   virtual void kill(const rank_start& start) = 0;
+};
+
+/// A launcher that is made after the node that uses it: what it needs (the node's port) is only known then.
+class late_launcher : public rank_launcher {
+ public:
+  /// From now on `launcher` does the work. Before the node begins.
+  void become(std::shared_ptr<rank_launcher> launcher) { launcher_ = std::move(launcher); }
+
+  void launch(const rank_start& start, const node_actor& node) override { launcher_->launch(start, node); }
+  void kill(const rank_start& start) override { launcher_->kill(start); }
+
+ private:
+  std::shared_ptr<rank_launcher> launcher_;
 };
 
 }  // namespace troupe

@@ -25,8 +25,8 @@ caf::behavior watch_rank(caf::stateful_actor<rank_watcher_state>* self, rank_sta
 
 scheduler_rank_actor spawn_rank(caf::actor_system& system, const node_actor& node, rank_parts parts) {
   auto spawn_engine = [&system, parts]() -> engine_rank_actor {
-    if (parts.detached) return system.spawn<engine_rank_impl, caf::detached>(parts.make_executor);
-    return system.spawn<engine_rank_impl>(parts.make_executor);
+    if (parts.detached) return system.spawn<engine_rank_impl, caf::detached>(parts.make_executor, parts.progress);
+    return system.spawn<engine_rank_impl>(parts.make_executor, parts.progress);
   };
   return system.spawn<scheduler_rank_impl>(node, parts.options, std::function<engine_rank_actor()>{spawn_engine});
 }

@@ -15,6 +15,7 @@ namespace troupe {
 struct rank_parts {
   scheduler_rank_options options;
   executor_factory make_executor;
+  load_progress progress;
   bool detached = true;  ///< false: the engine shares the scheduler's threads, as a simulation wants it
 };
 

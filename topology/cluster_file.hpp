@@ -70,7 +70,7 @@ struct group_spec {
 enum class isolation_mode : std::uint8_t { process, thread };
 
 /// The `engine` section: what every rank is given. Where a bound is named, the file is refused outside it.
-struct engine_options {
+struct engine_section {
   std::uint32_t threads = 0;        ///< per cpu rank, at most 1024; 0: the node's cores divided by its cpu ranks
   std::uint32_t block_tokens = 16;  ///< a power of two, 1 to 1024
   std::uint64_t kv_memory_bytes = 1ULL << 30;  ///< per rank, 1 MiB to 16 TiB; not looked at when kv_blocks is set
@@ -99,7 +99,7 @@ struct cluster_file {
   std::vector<group_spec> groups;  ///< data-parallel copies, in the file's order
   std::vector<rank_place> spares;
   isolation_mode isolation = isolation_mode::process;
-  engine_options engine;
+  engine_section engine;
   std::uint32_t startup_timeout_s = 60;         ///< 1 to 86,400
   std::uint32_t collective_timeout_ms = 10000;  ///< 10 to 3,600,000
   std::optional<tls_files> tls;

@@ -173,7 +173,9 @@ void membership::gather(const group_spec& group, group_view& view, group_record&
   view.members.clear();
   for (std::uint32_t rank = 0; rank < group.ranks.size(); ++rank) {
     const auto* state = find_rank(group, rank);
-    view.members.push_back({rank, group.ranks[rank].node, state->incarnation, state->door});
+    const auto& place = group.ranks[rank];
+    view.members.push_back(
+        {rank, place.node, to_string(place.device), state->incarnation, state->process, state->door});
   }
   view.message = "ranks join and load";
   record.since = now;

@@ -66,7 +66,9 @@ enum class group_phase : std::uint8_t {
 struct group_member {
   std::uint32_t rank = 0;
   std::string node;
+  std::string device;  ///< as the file names it, for example cpu:0
   std::uint64_t incarnation = 0;
+  std::uint64_t process = 0;  ///< process id on its node
   endpoint door;
   friend bool operator==(const group_member&, const group_member&) = default;
 };
@@ -197,7 +199,8 @@ bool inspect(I& f, node_state& x) {
 }
 template <class I>
 bool inspect(I& f, group_member& x) {
-  return f.object(x).fields(f.field("rank", x.rank), f.field("node", x.node), f.field("incarnation", x.incarnation),
+  return f.object(x).fields(f.field("rank", x.rank), f.field("node", x.node), f.field("device", x.device),
+                            f.field("incarnation", x.incarnation), f.field("process", x.process),
                             f.field("door", x.door));
 }
 template <class I>

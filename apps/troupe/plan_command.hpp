@@ -11,13 +11,13 @@
 
 namespace troupe {
 
-struct plan_memory {
+struct rank_memory_figures {
   std::uint64_t weight_bytes = 0;
   std::uint64_t kv_bytes_per_block = 0;
 };
 
 /// What one rank of a group needs; the engine's own figures, so that the plan does not promise what it cannot keep.
-using rank_memory = std::function<plan_memory(const group_spec&, const rank_shard&)>;
+using rank_memory = std::function<rank_memory_figures(const group_spec&, const rank_shard&)>;
 
 struct planned_rank {
   rank_shard shard;

@@ -26,7 +26,7 @@ plan_report plan_of(const cluster_file& file, std::uint32_t cores = 8) {
   return make_plan(
       file, shape,
       [](const group_spec&, const rank_shard& x) {
-        return plan_memory{1000ULL * x.layers(), 4096ULL * x.layers() * x.kv_heads};
+        return rank_memory_figures{1000ULL * x.layers(), 4096ULL * x.layers() * x.kv_heads};
       },
       cores);
 }

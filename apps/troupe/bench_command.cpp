@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <deque>
+#include <memory>
+#include <random>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+#include "apps/troupe/commands.hpp"
+#include "apps/troupe/group_options.hpp"
+#include "apps/troupe/local_cluster.hpp"
+#include "apps/troupe/logging.hpp"
+
+namespace troupe {
+namespace {
+
+using clock = std::chrono::steady_clock;
+using seconds = std::chrono::duration<double>;
+
+/// Two workloads. Offline: `sequences` prompts of random ids with input and output lengths drawn uniformly from
+/// [length_min, length_max], all submitted at once, as in the Mini-SGLang offline benchmark. Fixed: `batch` sequences
+/// with `context` prompt tokens and `steps` output tokens each, for the latency of a decode step.
+struct bench_options {
+  local_cluster_options cluster;
+  std::string log_level = "error";
+  std::uint32_t sequences = 256;
+  std::uint32_t length_min = 100;
+  std::uint32_t length_max = 1024;
+  std::uint32_t batch = 0;
+  std::uint32_t context = 128;
+  std::uint32_t steps = 32;
+  std::uint64_t seed = 0;
+  float temperature = 0.6F;
+  bool json = false;
+};
+
+struct workload_item {
+  std::vector<token_id> prompt;
+  std::uint32_t output = 0;
+};
+
+std::vector<workload_item> make_workload(const bench_options& options, std::int32_t vocabulary_size) {
+  std::mt19937_64 random{options.seed};
+  std::uniform_int_distribution<std::uint32_t> length{options.length_min, options.length_max};
+  std::uniform_int_distribution<token_id> token{0, std::min(vocabulary_size - 1, 10'000)};
+  std::vector<workload_item> items(options.batch != 0 ? options.batch : options.sequences);
+  for (auto& item : items) {
+    item.prompt.resize(options.batch != 0 ? options.context : length(random));
+    item.output = options.batch != 0 ? options.steps : length(random);
+    for (auto& id : item.prompt)
+      id = token(random);
+  }
+  return items;
+}
+
+struct figures {
+  std::size_t sequences = 0;
+  std::uint64_t prompt_tokens = 0;
+  std::uint64_t output_tokens = 0;
+  double seconds_total = 0;
+  double first_token_p50 = 0;  ///< seconds
+  double inter_token_p50 = 0;  ///< seconds, over all gaps between answers of one sequence
+  double inter_token_p99 = 0;
+  group_statistics group;  ///< of this run alone
+
+  double outside_executor() const {
+    if (group.active_us == 0) return 0;
+    return 1.0 - std::min(1.0, static_cast<double>(group.busy_us) / static_cast<double>(group.active_us));
+  }
+};
+
+double percentile(std::vector<double> values, double share) {
+  if (values.empty()) return 0;
+  auto index = static_cast<std::size_t>(share * static_cast<double>(values.size() - 1));
+  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(index), values.end());
+  return values[index];
+}
+
+/// Submits everything and reads every answer as it comes, at one sink, so that the gaps are the real ones.
+figures run_workload(local_cluster& cluster, const bench_options& options, std::vector<workload_item> items,
+                     bool show) {
+  auto connection = cluster.connect();
+  auto before = connection.statistics("g0");
+  caf::scoped_actor self{cluster.system()};
+  figures result;
+  result.sequences = items.size();
+  std::uint64_t expected = 0;
+  for (const auto& item : items)
+    expected += item.output;
+
+  auto begin = clock::now();
+  std::vector<clock::time_point> last(items.size(), begin);
+  std::vector<double> firsts, gaps;
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    submit message;
+    message.ticket = i;
+    message.sink = caf::actor_cast<answer_sink_actor>(self);
+    message.credit = items[i].output + 8;
+    message.what.prompt.kind = prompt_kind::tokens;
+    message.what.prompt.tokens = std::move(items[i].prompt);
+    message.what.sampling.temperature = options.temperature;
+    message.what.sampling.seed = options.seed + i;
+    message.what.stops.max_tokens = items[i].output;
+    message.what.stops.ignore_eos = true;
+    self->request(connection.router(), std::chrono::minutes(10), std::move(message))
+        .receive([&](const accepted& info) { result.prompt_tokens += info.prompt_tokens; },
+                 [](const caf::error& reason) { throw client_error(code_name(reason), describe(reason)); });
+  }
+  auto progress = show ? terminal_progress("generating") : load_progress{};
+  for (std::size_t ended = 0; ended < items.size();) {
+    self->receive([&](const answer& message) {
+      if (message.event.finish == finish_reason::error)
+        throw client_error(message.event.error_code, message.event.error);
+      auto now = clock::now();
+      auto& previous = last[message.ticket];
+      (previous == begin ? firsts : gaps).push_back(seconds(now - previous).count());
+      previous = now;
+      result.output_tokens += message.event.tokens.size();
+      if (progress) progress(result.output_tokens, expected);
+      if (message.event.finish != finish_reason::none) ++ended;
+    });
+  }
+  result.seconds_total = seconds(clock::now() - begin).count();
+  result.first_token_p50 = percentile(firsts, 0.5);
+  result.inter_token_p50 = percentile(gaps, 0.5);
+  result.inter_token_p99 = percentile(gaps, 0.99);
+  result.group = connection.statistics("g0");
+  result.group.steps -= before.steps;
+  result.group.active_us -= before.active_us;
+  result.group.busy_us -= before.busy_us;
+  result.group.tokens_planned -= before.tokens_planned;
+  return result;
+}
+
+nlohmann::ordered_json to_json(const bench_options& options, const served_model& model, const figures& x) {
+  return {{"model", model.name},
+          {"device", options.cluster.device},
+          {"tensor", options.cluster.tensor},
+          {"pipeline", options.cluster.pipeline},
+          {"workload", options.batch != 0 ? "fixed" : "offline"},
+          {"sequences", x.sequences},
+          {"prompt_tokens", x.prompt_tokens},
+          {"output_tokens", x.output_tokens},
+          {"seconds", x.seconds_total},
+          {"output_tokens_per_second", static_cast<double>(x.output_tokens) / x.seconds_total},
+          {"tokens_per_second", static_cast<double>(x.prompt_tokens + x.output_tokens) / x.seconds_total},
+          {"first_token_p50_ms", x.first_token_p50 * 1e3},
+          {"inter_token_p50_ms", x.inter_token_p50 * 1e3},
+          {"inter_token_p99_ms", x.inter_token_p99 * 1e3},
+          {"steps", x.group.steps},
+          {"step_mean_ms",
+           x.group.steps == 0 ? 0 : static_cast<double>(x.group.active_us) / 1e3 / static_cast<double>(x.group.steps)},
+          {"outside_executor", x.outside_executor()},
+          {"preemptions", x.group.scheduler.preemptions}};
+}
+
+void print_table(const nlohmann::ordered_json& json) {
+  for (const auto& [key, value] : json.items())
+    fmt::print("{:<26} {}\n", key,
+               value.is_number_float() ? fmt::format("{:.4g}", value.get<double>())
+               : value.is_string()     ? value.get<std::string>()
+                                       : value.dump());
+}
+
+int run_bench(bench_options options) {
+  start_logging("bench", options.log_level);
+  if (options.length_min > options.length_max || options.length_min == 0)
+    throw std::invalid_argument("--length-min must be at least 1 and at most --length-max");
+  auto& engine = options.cluster.engine;
+  engine.max_queue = std::max(engine.max_queue, std::max(options.sequences, options.batch));
+  engine.max_sequences = std::max(engine.max_sequences, options.batch);
+  local_cluster cluster{options.cluster, terminal_progress("loading")};
+  auto vocabulary = static_cast<std::int32_t>(cluster.model().config.vocabulary_size);
+  std::vector<workload_item> warm_up{{{1, 2, 3, 4}, 4}};
+  run_workload(cluster, options, warm_up, false);
+  auto json =
+      to_json(options, cluster.model(), run_workload(cluster, options, make_workload(options, vocabulary), true));
+  if (options.json)
+    fmt::print("{}\n", json.dump());
+  else
+    print_table(json);
+  return 0;
+}
+
+}  // namespace
+
+void add_bench_command(CLI::App& program, int& exit_code) {
+  auto options = std::make_shared<bench_options>();
+  auto* command = program.add_subcommand(
+      "bench", "Measure a group in this process: throughput, latency, share of a step outside the executor");
+  add_group_options(*command, options->cluster, options->log_level);
+  command->add_option("--sequences", options->sequences, "Offline: how many")->capture_default_str();
+  command->add_option("--length-min", options->length_min, "Offline: least input and output tokens")
+      ->capture_default_str();
+  command->add_option("--length-max", options->length_max, "Offline: most input and output tokens")
+      ->capture_default_str();
+  command->add_option("--batch", options->batch, "Fixed instead of offline: this many sequences at once");
+  command->add_option("--prompt-tokens", options->context, "Fixed: prompt tokens of each")->capture_default_str();
+  command->add_option("--steps", options->steps, "Fixed: output tokens of each")->capture_default_str();
+  command->add_option("--seed", options->seed)->capture_default_str();
+  command->add_option("--temperature", options->temperature)->capture_default_str();
+  command->add_flag("--json", options->json, "One JSON object instead of a table");
+  command->callback([options, &exit_code] { exit_code = run_bench(*options); });
+}
+
+}  // namespace troupe

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cstdio>
+#include <fstream>
+#include <memory>
+#include <optional>
+
+#include <CLI/CLI.hpp>
+#include <caf/all.hpp>
+#include <caf/io/all.hpp>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include "actors/client.hpp"
+#include "actors/system_config.hpp"
+#include "apps/troupe/commands.hpp"
+#include "apps/troupe/logging.hpp"
+#include "apps/troupe/process_launcher.hpp"
+#include "apps/troupe/serving.hpp"
+#include "apps/troupe/signals.hpp"
+
+namespace troupe {
+namespace {
+
+struct node_command_options {
+  std::string topology;
+  std::string name;
+  std::string log_level = "info";
+  std::string ready_file;
+  bool insecure = false;
+};
+
+std::shared_ptr<rank_launcher> make_launcher(caf::actor_system& system, const node_command_options& options,
+                                             const cluster_file& file, const served_model& model, std::uint16_t port) {
+  if (file.isolation == isolation_mode::thread)
+    return std::make_shared<thread_launcher>(system, make_rank_recipe(system, file, model));
+  std::vector<std::string> arguments{
+      "rank", "--topology", options.topology, "--node-port", std::to_string(port), "--log-level", options.log_level};
+  if (options.insecure) arguments.emplace_back("--insecure");
+  return std::make_shared<process_launcher>(std::move(arguments));
+}
+
+/// For scripts: where the node serves, written at once when it does.
+void write_ready_file(const std::string& path, const std::string& host, std::uint16_t port, const std::string& http) {
+  auto draft = path + ".new";
+  std::ofstream{draft} << nlohmann::ordered_json{{"node", fmt::format("{}:{}", host, port)},
+                                                 {"http", http},
+                                                 {"process", getpid()}}
+                       << "\n";
+  std::rename(draft.c_str(), path.c_str());
+}
+
+const node_spec& pick_node(const cluster_file& file, const std::string& name) {
+  if (name.empty() && file.nodes.size() == 1) return file.nodes.front();
+  if (const auto* found = file.find_node(name)) return *found;
+  std::string names;
+  for (const auto& node : file.nodes)
+    names += (names.empty() ? "" : ", ") + node.name;
+  throw std::invalid_argument(
+      fmt::format("the topology file has no node '{}'; give --name with one of: {}", name, names));
+}
+
+/// Waits for the group, then for a signal or the node's end. Returns the exit code.
+int serve(caf::actor_system& system, const serving& actors, const std::function<void()>& when_ready) {
+  caf::scoped_actor self{system};
+  self->monitor(actors.node);
+  std::optional<caf::error> end;
+  auto ended = [&] {
+    self->receive([&](const caf::down_msg& down) { end = down.reason; },
+                  caf::after(std::chrono::milliseconds(0)) >> [] {});
+    return end.has_value();
+  };
+  bool ready = false;
+  client local{system, actors.node};
+  auto interrupted = wait_for_stop_signal([&] {
+    if (ended()) return true;
+    if (!ready && local.wait_until_ready(std::chrono::milliseconds(1))) {
+      ready = true;
+      when_ready();
+    }
+    return false;
+  });
+  if (interrupted) {
+    self->send(actors.node, drain{});
+    if (wait_for_stop_signal(ended)) {
+      spdlog::warn("node-stopped-at-once reason=\"second signal\"");
+      return 1;
+    }
+  }
+  if (!*end) return 0;
+  spdlog::error("node-ended reason=\"{}\"", describe(*end));
+  return 1;
+}
+
+int run_node(const node_command_options& options) {
+  block_stop_signals();
+  auto file = load_cluster_file(options.topology, {options.insecure});
+  const auto& me = pick_node(file, options.name);
+  start_logging("node " + me.name, options.log_level);
+  auto model = read_served_model(file);
+  for (const auto& group : file.groups)
+    plan_shards(group, shape_of(model.config));
+
+  system_config config;
+  caf::actor_system system{config};
+  // The port must be known before ranks are launched, so the launcher is made in between.
+  auto launcher = std::make_shared<late_launcher>();
+  auto actors = spawn_serving(system, file, model, me.name, launcher);
+  auto port = system.middleman().publish(actors.node, me.cluster.port, me.cluster.host.c_str());
+  if (!port)
+    throw std::runtime_error(
+        fmt::format("{} cannot be opened ({}); is another node running there? Give node {} another port",
+                    to_string(me.cluster), to_string(port.error()), me.name));
+  launcher->become(make_launcher(system, options, file, model, *port));
+  actors.start();
+  spdlog::info("node-started node={} cluster={} model={} address={}:{}", me.name, file.cluster, model.name,
+               me.cluster.host, *port);
+  auto code = serve(system, actors, [&] {
+    spdlog::info("node-ready node={} address={}:{}", me.name, me.cluster.host, *port);
+    if (!options.ready_file.empty()) write_ready_file(options.ready_file, me.cluster.host, *port, "");
+  });
+  std::fflush(nullptr);
+  _exit(code);  // every actor that ever talked to another machine is still registered; nothing is left to save
+}
+
+}  // namespace
+
+void add_node_command(CLI::App& program, int& exit_code) {
+  auto options = std::make_shared<node_command_options>();
+  auto* command = program.add_subcommand("node", "Serve: supervise this machine's ranks and take requests");
+  command->add_option("--topology,-t", options->topology, "The topology file")->required();
+  command->add_option("--name,-n", options->name, "Which node of the file this is; may be left out when it has one");
+  command->add_option("--log-level", options->log_level, "trace, debug, info, warning or error")->capture_default_str();
+  command->add_option("--ready-file", options->ready_file, "Written with the addresses, as JSON, when the node serves");
+  command->add_flag("--insecure", options->insecure, "Allow addresses other than loopback without TLS and API key");
+  command->callback([options, &exit_code] { exit_code = run_node(*options); });
+}
+
+}  // namespace troupe

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <caf/all.hpp>
+
+#include "actors/protocol.hpp"
+#include "actors/rank_launcher.hpp"
+#include "actors/thread_launcher.hpp"
+#include "apps/troupe/served_model.hpp"
+#include "topology/cluster_file.hpp"
+
+namespace troupe {
+
+/// The actors of one node.
+struct serving {
+  node_actor node;
+  router_actor router;
+  topology_actor topology;  ///< null but on the first node of the file
+  std::vector<caf::actor> all;
+
+  /// Lets the node begin; its ranks start once the topology actor knows it.
+  void start() const;
+
+  /// Ends them all, and with the node the ranks that live in this process.
+  void stop() const;
+};
+
+/// Spawns tokenizers, detokenizer, router, node and, on the file's first node, topology. Nothing moves before start().
+serving spawn_serving(caf::actor_system& system, const cluster_file& file, const served_model& model,
+                      const std::string& node, std::shared_ptr<rank_launcher> launcher);
+
+/// How a rank of this file is made in this process, for process and thread isolation alike.
+/// `progress` is told how loading goes; empty: it is logged.
+rank_recipe make_rank_recipe(caf::actor_system& system, cluster_file file, served_model model,
+                             load_progress progress = {});
+
+}  // namespace troupe
