@@ -47,6 +47,7 @@ sequence& admitter::start(turn key, block_table table) {
   started->id = sequence_id{++state_.sequences};
   started->request = state_.waiting.take(key);
   started->turn = key;
+  started->turn.resumed = false;
   started->limit = length_limit(started->request, state_.options);
   started->blocks_announced = static_cast<std::uint32_t>(table.blocks.size());
   started->fed = started->written = started->blocks_announced * state_.options.block_tokens;

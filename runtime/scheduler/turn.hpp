@@ -6,11 +6,11 @@
 
 namespace troupe {
 
-/// Whose turn comes first, everywhere the scheduler must choose: greater priority, then requests that have run before
+/// Whose turn comes first, everywhere the scheduler must choose: greater priority, then requests that wait to go on
 /// (preempted or resumed: somebody watches their text stand still), then the order of arrival.
 struct turn {
   std::int32_t priority = 0;
-  bool resumed = false;
+  bool resumed = false;       ///< has run before and waits; false for every running sequence
   std::uint64_t arrival = 0;  ///< different for each request
 
   friend bool operator==(const turn&, const turn&) = default;

@@ -100,11 +100,22 @@ generation_request ask(std::uint64_t id, std::vector<token_id> prompt, std::uint
 }
 
 std::vector<token_id> prompt_of(std::size_t count, std::uint32_t salt) {
-  std::vector<token_id> tokens(count);
-  for (std::size_t i = 0; i < count; ++i)
-    tokens[i] = static_cast<token_id>((salt * 31 + i * (salt + 7)) % rehearsal::vocabulary);
-  if (count > 0) tokens[0] = static_cast<token_id>(salt % rehearsal::vocabulary);
+  std::vector<token_id> tokens(count, static_cast<token_id>(salt));
+  for (std::size_t i = 1; i < count; ++i)
+    tokens[i] = static_cast<token_id>(i * (salt + 7) % rehearsal::vocabulary);
   return tokens;
+}
+
+scheduler_options small_options() {
+  scheduler_options options;
+  options.epoch = epoch{1};
+  options.blocks = 64;
+  options.block_tokens = 4;
+  options.context_length = 256;
+  options.max_sequences = 8;
+  options.max_batch_tokens = 64;
+  options.max_queue = 16;
+  return options;
 }
 
 }  // namespace troupe::test

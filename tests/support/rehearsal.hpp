@@ -65,7 +65,10 @@ class rehearsal {
 /// A request for `max_tokens` tokens after `prompt`.
 generation_request ask(std::uint64_t id, std::vector<token_id> prompt, std::uint32_t max_tokens);
 
-/// `count` tokens that differ from those of every other `salt`, as far as the vocabulary allows.
+/// `count` tokens that nothing made with another `salt` begins with.
 std::vector<token_id> prompt_of(std::size_t count, std::uint32_t salt);
+
+/// 64 blocks of 4 tokens, 8 sequences, 64 tokens a step, no EOS id.
+scheduler_options small_options();
 
 }  // namespace troupe::test
