@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+namespace troupe {
+
+/// What the processor and the operating system (saved registers) allow.
+struct cpu_features {
+  bool avx2_fma = false;
+  bool avx512 = false;  ///< F, BW, DQ and VL
+};
+
+cpu_features detect_cpu_features();
+
+}  // namespace troupe

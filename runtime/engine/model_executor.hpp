@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kernels/cpu/cpu_device.hpp"
+#include "runtime/collective/communicator.hpp"
+#include "runtime/engine/engine_options.hpp"
+#include "runtime/engine/executor.hpp"
+#include "runtime/engine/sequence_table.hpp"
+#include "runtime/model/decoder.hpp"
+#include "runtime/model/kv_memory.hpp"
+#include "runtime/model/model.hpp"
+#include "runtime/model/shard.hpp"
+
+namespace troupe {
+
+/// The ranks an executor computes with; null where it is alone. World rank = stage * tensor_size + tensor_rank.
+struct executor_links {
+  std::unique_ptr<communicator> tensor;
+  std::unique_ptr<communicator> world;
+};
+
+/// One shard of a model on the CPU. The last stage's tensor rank 0 samples; with one stage it tells the other tensor
+/// ranks what it sampled, so that plans may say feed_sampled.
+class model_executor final : public executor {
+ public:
+  /// Throws config_error when the model cannot be split so or an option is out of range, std::invalid_argument for an
+  /// instruction set that is not available.
+  model_executor(model source, const shard& part, executor_links links, engine_options options);
+  ~model_executor() override;
+
+  load_report load(const load_progress& progress) override;
+  step_result run(const step_plan& plan) override;
+  bool samples() const override { return part_.last_stage() && part_.tensor_rank == 0; }
+  void abort() noexcept override;
+
+  /// After load: for the executor that follows this one on the same rank with other links, which then need not load
+  /// again.
+  std::shared_ptr<const shard_weights> weights() const { return weights_; }
+  /// Before load.
+  void reuse_weights(std::shared_ptr<const shard_weights> weights) { weights_ = std::move(weights); }
+
+  /// The KV cache, for copying blocks between ranks; between runs only.
+  const kv_memory& cache() const { return cache_; }
+
+ private:
+  void check_options() const;
+  void fill_batch(const std::vector<applied_entry>& entries);
+  std::vector<sampled_token> sample(const std::vector<applied_entry>& entries);
+  tensor gather_logits(tensor mine);
+  void share_sampled(const std::vector<applied_entry>& entries, const std::vector<sampled_token>& sampled);
+
+  const model model_;
+  const shard part_;
+  const engine_options options_;
+  executor_links links_;
+  std::atomic<bool> stop_{false};
+  std::unique_ptr<cpu_device> device_;
+  std::shared_ptr<const shard_weights> weights_;
+  kv_memory cache_;
+  std::optional<sequence_table> sequences_;
+  std::optional<decoder> decoder_;
+  decoder_batch batch_;
+  host_buffer gathered_;  // whole logits of some rows, where they are sampled
+};
+
+}  // namespace troupe
