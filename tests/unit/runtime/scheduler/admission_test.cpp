@@ -94,6 +94,22 @@ TEST_CASE("a request is admitted without memory for all the tokens that it may a
   CHECK(stage.stats().blocks_used == 16);
 }
 
+TEST_CASE("a request is admitted only while every running sequence could take one more block") {
+  auto options = small_options();
+  options.blocks = 12;
+  rehearsal stage(options);
+  stage.enqueue(ask(1, prompt_of(15, 1), 9));
+  stage.enqueue(ask(2, prompt_of(15, 2), 9));
+  stage.enqueue(ask(3, prompt_of(15, 3), 9));  // its four blocks are there
+  stage.plan();
+  CHECK(stage.stats().running == 2);
+  stage.complete();
+  stage.enqueue(ask(4, prompt_of(7, 4), 9));
+  stage.plan();
+  CHECK(stage.stats().running == 3);
+  stage.run_until_idle();
+}
+
 TEST_CASE("an option out of range is named with its range") {
   auto options = small_options();
   options.block_tokens = 0;

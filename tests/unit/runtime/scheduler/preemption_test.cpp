@@ -78,6 +78,31 @@ TEST_CASE("a preempted request comes before the waiting ones and under a new seq
   CHECK(stage.of(request_id{2}).steps.back() < stage.of(request_id{3}).steps.back());
 }
 
+TEST_CASE("a preempted request comes before an older one that it had passed") {
+  rehearsal stage(tight());
+  stage.enqueue(ask(1, prompt_of(16, 1), 30));
+  stage.enqueue(ask(2, prompt_of(40, 2), 1));  // does not fit beside the first
+  stage.enqueue(ask(3, prompt_of(16, 3), 30));
+  while (stage.stats().preemptions == 0)
+    REQUIRE(stage.step());
+  stage.run_until_idle();
+  CHECK(stage.of(request_id{3}).steps.back() < stage.of(request_id{2}).steps.front());
+  check_outputs(stage);
+}
+
+TEST_CASE("nobody else gives way while blocks are on their way") {
+  auto options = tight();
+  options.plans_in_flight = 2;
+  options.feed_sampled = true;
+  rehearsal stage(options);
+  // All three need a fifth block in the same step; what one of them has is enough for the others.
+  for (std::uint32_t id = 1; id <= 3; ++id)
+    stage.enqueue(ask(id, prompt_of(12, id), 10));
+  stage.run_until_idle();
+  CHECK(stage.stats().preemptions == 1);
+  check_outputs(stage);
+}
+
 TEST_CASE("a preempted request reuses what is still cached of it") {
   rehearsal stage(tight());
   stage.enqueue(ask(1, prompt_of(16, 1), 10));
