@@ -138,7 +138,7 @@ figures run_workload(local_cluster& cluster, const bench_options& options, std::
   return result;
 }
 
-nlohmann::ordered_json to_json(const bench_options& options, const served_model& model, const figures& x) {
+nlohmann::ordered_json to_json(const bench_options& options, const model_bundle& model, const figures& x) {
   return {{"model", model.name},
           {"device", options.cluster.device},
           {"tensor", options.cluster.tensor},

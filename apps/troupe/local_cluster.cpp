@@ -31,8 +31,8 @@ cluster_file make_file(const local_cluster_options& options) {
   return file;
 }
 
-served_model read_checked(const cluster_file& file) {
-  auto model = read_served_model(file);
+model_bundle read_checked(const cluster_file& file) {
+  auto model = read_model_bundle(file);
   plan_shards(file.groups.front(), shape_of(model.config));  // throws with what would divide
   return model;
 }

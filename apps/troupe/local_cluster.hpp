@@ -32,11 +32,11 @@ class local_cluster {
 
   client connect() { return client{system_, actors_->node}; }
   caf::actor_system& system() { return system_; }
-  const served_model& model() const { return model_; }
+  const model_bundle& model() const { return model_; }
 
  private:
   cluster_file file_;
-  served_model model_;
+  model_bundle model_;
   system_config config_;
   caf::actor_system system_;
   std::optional<serving> actors_;

@@ -32,7 +32,7 @@ struct node_command_options {
 };
 
 std::shared_ptr<rank_launcher> make_launcher(caf::actor_system& system, const node_command_options& options,
-                                             const cluster_file& file, const served_model& model, std::uint16_t port) {
+                                             const cluster_file& file, const model_bundle& model, std::uint16_t port) {
   if (file.isolation == isolation_mode::thread)
     return std::make_shared<thread_launcher>(system, make_rank_recipe(system, file, model));
   std::vector<std::string> arguments{
@@ -98,7 +98,7 @@ int run_node(const node_command_options& options) {
   auto file = load_cluster_file(options.topology, {options.insecure});
   const auto& me = pick_node(file, options.name);
   start_logging("node " + me.name, options.log_level);
-  auto model = read_served_model(file);
+  auto model = read_model_bundle(file);
   for (const auto& group : file.groups)
     plan_shards(group, shape_of(model.config));
 

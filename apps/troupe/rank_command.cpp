@@ -32,7 +32,7 @@ int run_rank(const rank_command_options& options) {
   std::signal(SIGTERM, SIG_IGN);
   start_logging(fmt::format("{}/rank {}", options.start.group, options.start.rank), options.log_level);
   auto file = load_cluster_file(options.topology, {options.insecure});
-  auto model = read_served_model(file);
+  auto model = read_model_bundle(file);
   auto group = std::find_if(file.groups.begin(), file.groups.end(),
                             [&](const auto& g) { return g.name == options.start.group; });
   if (group == file.groups.end() || options.start.rank >= group->ranks.size())

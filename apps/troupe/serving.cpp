@@ -17,7 +17,7 @@
 #include "actors/tokenizer.hpp"
 #include "actors/topology.hpp"
 #include "apps/troupe/version.hpp"
-#include "runtime/collective/group_communicators.hpp"
+#include "runtime/collective/make_communicator.hpp"
 #include "runtime/engine/model_executor.hpp"
 #include "runtime/model/model.hpp"
 
@@ -60,7 +60,7 @@ bool on_one_node(const group_spec& group) {
                      [&](const rank_place& place) { return place.node == group.ranks.front().node; });
 }
 
-scheduler_options scheduling_of(const cluster_file& file, const group_spec& group, const served_model& model) {
+scheduler_options scheduling_of(const cluster_file& file, const group_spec& group, const model_bundle& model) {
   scheduler_options options;
   options.context_length = model.context_tokens;
   options.max_sequences = file.engine.max_sequences;
@@ -96,18 +96,24 @@ load_progress log_progress() {
 }
 
 executor_factory make_factory(caf::actor_system& system, const cluster_file& file, const group_spec& group,
-                              std::uint32_t rank, const served_model& model, const node_actor& node) {
+                              std::uint32_t rank, const model_bundle& model, const node_actor& node) {
   return [&system, file, group, rank, model, node](const group_view& view) -> std::unique_ptr<executor> {
     node_bootstrap_store store{system, node};
-    auto links = make_group_communicators(communicators_of(file, group, rank, view), static_cast<int>(group.tensor),
-                                          static_cast<int>(group.pipeline), store);
+    auto whole = communicators_of(file, group, rank, view);
     shard part{rank % group.tensor, group.tensor, rank / group.tensor, group.pipeline};
-    model_executor_options options;
+    auto stage = whole;
+    stage.name += "/stage" + std::to_string(part.stage);
+    stage.rank = static_cast<int>(part.tensor_rank);
+    stage.size = static_cast<int>(part.tensor_size);
+    executor_links links;
+    if (part.tensor_size > 1) links.tensor = make_communicator(stage, store);
+    if (part.stages > 1) links.world = make_communicator(whole, store);
+    engine_options options;
     options.threads = threads_of(file, group.ranks[rank].node);
     options.block_tokens = file.engine.block_tokens;
-    options.kv_blocks = file.engine.kv_blocks;
+    options.kv_blocks = static_cast<std::uint32_t>(file.engine.kv_blocks);
     options.kv_bytes = file.engine.kv_memory_bytes;
-    options.max_batch_tokens = file.engine.max_batch_tokens;
+    options.batch_tokens_max = file.engine.max_batch_tokens;
     return std::make_unique<model_executor>(open_model(model.source), part, std::move(links), options);
   };
 }
@@ -121,7 +127,7 @@ void serving::stop() const {
     caf::anon_send_exit(actor, caf::exit_reason::user_shutdown);
 }
 
-serving spawn_serving(caf::actor_system& system, const cluster_file& file, const served_model& model,
+serving spawn_serving(caf::actor_system& system, const cluster_file& file, const model_bundle& model,
                       const std::string& node, std::shared_ptr<rank_launcher> launcher) {
   std::vector<tokenizer_actor> tokenizers;
   for (unsigned i = 0; i < std::clamp(std::thread::hardware_concurrency() / 2, 1U, 8U); ++i)
@@ -159,7 +165,7 @@ serving spawn_serving(caf::actor_system& system, const cluster_file& file, const
   return result;
 }
 
-rank_recipe make_rank_recipe(caf::actor_system& system, cluster_file file, served_model model, load_progress progress) {
+rank_recipe make_rank_recipe(caf::actor_system& system, cluster_file file, model_bundle model, load_progress progress) {
   if (!progress) progress = log_progress();
   return [&system, file = std::move(file), model = std::move(model), progress = std::move(progress)](
              const rank_start& start, const node_actor& node) {

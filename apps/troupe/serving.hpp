@@ -10,7 +10,7 @@
 #include "actors/protocol.hpp"
 #include "actors/rank_launcher.hpp"
 #include "actors/thread_launcher.hpp"
-#include "apps/troupe/served_model.hpp"
+#include "apps/troupe/model_bundle.hpp"
 #include "topology/cluster_file.hpp"
 
 namespace troupe {
@@ -30,12 +30,12 @@ struct serving {
 };
 
 /// Spawns tokenizers, detokenizer, router, node and, on the file's first node, topology. Nothing moves before start().
-serving spawn_serving(caf::actor_system& system, const cluster_file& file, const served_model& model,
+serving spawn_serving(caf::actor_system& system, const cluster_file& file, const model_bundle& model,
                       const std::string& node, std::shared_ptr<rank_launcher> launcher);
 
 /// How a rank of this file is made in this process, for process and thread isolation alike.
 /// `progress` is told how loading goes; empty: it is logged.
-rank_recipe make_rank_recipe(caf::actor_system& system, cluster_file file, served_model model,
+rank_recipe make_rank_recipe(caf::actor_system& system, cluster_file file, model_bundle model,
                              load_progress progress = {});
 
 }  // namespace troupe

@@ -15,7 +15,7 @@
 namespace troupe {
 
 /// What a node knows of the model that its ranks compute: everything but the weights.
-struct served_model {
+struct model_bundle {
   std::string source;  ///< for open_model: a folder, or random:NAME
   std::string name;    ///< what clients call it
   model_config config;
@@ -28,7 +28,7 @@ struct served_model {
 
 /// Reads configuration, tokenizer and chat template, and checks the weights of the model that a topology file names.
 /// Throws config_error, weights_error, tokenizer_error or chat_template_error.
-served_model read_served_model(const cluster_file& file);
+model_bundle read_model_bundle(const cluster_file& file);
 
 model_shape shape_of(const model_config& config);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "apps/troupe/served_model.hpp"
+#include "apps/troupe/model_bundle.hpp"
 
 #include <algorithm>
 
@@ -7,12 +7,12 @@
 
 namespace troupe {
 
-model_facts served_model::facts() const {
+model_facts model_bundle::facts() const {
   return {name, static_cast<std::int32_t>(config.vocabulary_size), context_tokens};
 }
 
-served_model read_served_model(const cluster_file& file) {
-  served_model result;
+model_bundle read_model_bundle(const cluster_file& file) {
+  model_bundle result;
   const bool files = file.weights == "files";
   result.source = files ? file.model.string() : file.weights;
   result.name = file.model.empty() ? file.weights : file.model.lexically_normal().filename().string();

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <memory>
+
+#include "apps/troupe/commands.hpp"
+#include "apps/troupe/tokenize_command.hpp"
+
+namespace troupe {
+
+void add_tokenize_command(CLI::App& program, int& exit_code) {
+  auto options = std::make_shared<tokenize_options>();
+  auto* command = program.add_subcommand("tokenize", "Text to token ids, or back: one JSON value a line in and out");
+  command->add_option("--model,-m", options->model, "Hugging Face model folder")->required();
+  command->add_flag("--decode", options->decode, "Arrays of ids in, strings out");
+  command->add_flag("--json", options->json, "Lines are JSON values; the only format so far");
+  command->callback([options, &exit_code] { exit_code = tokenize_command(*options, std::cin, std::cout, std::cerr); });
+}
+
+}  // namespace troupe
