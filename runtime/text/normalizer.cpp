@@ -7,6 +7,7 @@
 
 #include <utf8proc.h>
 
+#include "runtime/text/late_composition.hpp"
 #include "runtime/text/tokenizer_error.hpp"
 #include "runtime/text/utf8.hpp"
 
@@ -32,6 +33,17 @@ struct free_deleter {
   void operator()(utf8proc_uint8_t* memory) const { std::free(memory); }
 };
 
+void append_nfc(std::string_view text, std::string& out) {
+  if (text.empty()) return;
+  utf8proc_uint8_t* mapped = nullptr;
+  const utf8proc_ssize_t length =
+      utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()), static_cast<utf8proc_ssize_t>(text.size()),
+                   &mapped, static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
+  const std::unique_ptr<utf8proc_uint8_t, free_deleter> owner(mapped);
+  if (length < 0) throw tokenizer_error(std::string("cannot normalize a text to NFC: ") + utf8proc_errmsg(length));
+  out.append(reinterpret_cast<const char*>(mapped), static_cast<std::size_t>(length));
+}
+
 }  // namespace
 
 bool is_plainly_nfc(std::string_view text) {
@@ -48,15 +60,22 @@ bool is_plainly_nfc(std::string_view text) {
   return true;
 }
 
+// A character that neither moves nor composes keeps what is before it apart from what is behind it.
 std::string to_nfc(std::string_view text) {
   if (is_plainly_nfc(text)) return std::string(text);
-  utf8proc_uint8_t* mapped = nullptr;
-  const utf8proc_ssize_t length =
-      utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()), static_cast<utf8proc_ssize_t>(text.size()),
-                   &mapped, static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
-  const std::unique_ptr<utf8proc_uint8_t, free_deleter> owner(mapped);
-  if (length < 0) throw tokenizer_error(std::string("cannot normalize a text to NFC: ") + utf8proc_errmsg(length));
-  return {reinterpret_cast<const char*>(mapped), static_cast<std::size_t>(length)};
+  std::string normal;
+  std::size_t done = 0;
+  for (std::size_t i = 0; i < text.size();) {
+    const utf8_step step = next_utf8(text.substr(i));
+    if (composes_since_unicode_9(step.code_point)) {
+      append_nfc(text.substr(done, i - done), normal);
+      normal += text.substr(i, step.length);
+      done = i + step.length;
+    }
+    i += step.length;
+  }
+  append_nfc(text.substr(done), normal);
+  return normal;
 }
 
 }  // namespace troupe

@@ -10,7 +10,7 @@ namespace troupe {
 /// kana, Hangul syllables and emoji, and says false for anything it does not know.
 bool is_plainly_nfc(std::string_view text);
 
-/// Normal form C of a well-formed UTF-8 text.
+/// Normal form C of a well-formed UTF-8 text, by the version of Unicode that Hugging Face tokenizers use (9).
 std::string to_nfc(std::string_view text);
 
 }  // namespace troupe
