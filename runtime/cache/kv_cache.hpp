@@ -46,7 +46,6 @@ class kv_cache {
   std::uint32_t free() const { return pool_.free(); }
   std::uint32_t cached() const { return index_.cached(); }
   std::uint32_t used() const { return pool_.size() - available(); }
-  std::uint32_t block_tokens() const { return block_tokens_; }
   std::uint64_t evictions() const { return evictions_; }
 
   const block_pool& pool() const { return pool_; }
