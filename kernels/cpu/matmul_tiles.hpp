@@ -3,6 +3,7 @@
 
 #include <cstddef>
 
+#include "kernels/cpu/elementwise.hpp"
 #include "kernels/cpu/kernel_table.hpp"
 
 namespace troupe {
@@ -17,8 +18,8 @@ namespace troupe {
 inline constexpr std::size_t sum_columns = 1024;
 
 /// sums[n * X + m] = sum over the piece of weight row n and x row m.
-template <class Simd, int N, int X>
-inline __attribute__((always_inline)) void matmul_tile(const bf16* weight, std::size_t weight_stride, const float* x,
+template <class Simd, int N, int X, class Weight>
+inline __attribute__((always_inline)) void matmul_tile(const Weight* weight, std::size_t weight_stride, const float* x,
                                                        std::size_t x_stride, std::size_t columns, float* sums) {
   typename Simd::reg acc[N][X];
 #pragma GCC unroll 8
@@ -32,7 +33,8 @@ inline __attribute__((always_inline)) void matmul_tile(const bf16* weight, std::
 #pragma GCC unroll 8
     for (int n = 0; n < N; ++n) {
       // A processor's own prefetcher stops at page ends; this keeps N streams flowing across them.
-      __builtin_prefetch(weight + n * weight_stride + k + Simd::prefetch_columns);
+      if constexpr (sizeof(Weight) == sizeof(bf16))
+        __builtin_prefetch(weight + n * weight_stride + k + Simd::prefetch_columns);
       w[n] = Simd::load(weight + n * weight_stride + k);
     }
 #pragma GCC unroll 8
@@ -63,6 +65,18 @@ inline __attribute__((always_inline)) void add_piece(float* out, float piece, bo
   float total = first ? piece : *out + piece;
   if (last && bias != nullptr) total += __builtin_bit_cast(float, static_cast<std::uint32_t>(bias->bits) << 16);
   *out = total;
+}
+
+/// Puts the sums of N weight rows, row_stride apart from `row`, and X rows of x where they belong.
+template <int N, int X>
+inline __attribute__((always_inline)) void put_sums(const matmul_call& call, const float* sums, std::size_t row,
+                                                    std::size_t row_stride, std::size_t x_row, bool first, bool last) {
+  for (int n = 0; n < N; ++n) {
+    const auto out_row = row + n * row_stride;
+    const auto* bias = call.bias == nullptr ? nullptr : call.bias + out_row;
+    for (int m = 0; m < X; ++m)
+      add_piece(call.out + (x_row + m) * call.out_stride + out_row, sums[n * X + m], first, last, bias);
+  }
 }
 
 /// N weight rows, row_stride apart from `row`, times X rows of x from `x_row`, one piece of the sums.
@@ -113,23 +127,54 @@ inline void matmul_few(const matmul_call& call, std::size_t begin, std::size_t l
   }
 }
 
-/// For many rows of x: takes a tile of them at a time, whose piece stays in the first-level cache, and leads the weight
-/// rows past it, which stay in the second-level one.
+/// Widened weight rows, `rows` of them from row `first`, times X rows of x, at most the given X, one piece of the sums.
+template <class Simd, int N, int X>
+inline void matmul_wide_of(std::size_t x_rows, const matmul_call& call, const float* block, std::size_t first,
+                           std::size_t rows, std::size_t x_row, std::size_t column, std::size_t columns) {
+  if constexpr (X > 0) {
+    if (x_rows != X) return matmul_wide_of<Simd, N, X - 1>(x_rows, call, block, first, rows, x_row, column, columns);
+    const auto* x = call.x + x_row * call.x_stride + column;
+    const bool last = column + columns == call.columns;
+    float sums[N * X];
+    std::size_t i = 0;
+    for (; i + N <= rows; i += N) {
+      matmul_tile<Simd, N, X>(block + i * sum_columns, sum_columns, x, call.x_stride, columns, sums);
+      put_sums<N, X>(call, sums, first + i, 1, x_row, column == 0, last);
+    }
+    for (; i < rows; ++i) {
+      matmul_tile<Simd, 1, X>(block + i * sum_columns, sum_columns, x, call.x_stride, columns, sums);
+      put_sums<1, X>(call, sums, first + i, 1, x_row, column == 0, last);
+    }
+  }
+}
+
+/// For many rows of x: widens a block of weight rows once, to stay in the second-level cache, and leads tiles of x,
+/// each in the first-level cache, past it.
 template <class Simd, int N>
-inline void matmul_many(const matmul_call& call, std::size_t begin, std::size_t length) {
-  for (std::size_t x_row = 0, size = 0; x_row < call.x_rows; x_row += size) {
-    size = next_tile(call.x_rows - x_row, Simd::tile_x_rows);
-    for (std::size_t column = 0; column < call.columns; column += sum_columns)
-      for (auto row = begin; row < begin + length; ++row)
-        matmul_piece_of<Simd, N, Simd::tile_x_rows>(size, call, row, length, x_row, column);
+void matmul_many(const matmul_call& call, std::size_t begin, std::size_t end) {
+  constexpr std::size_t block_rows = 64;
+  alignas(64) float block[block_rows * sum_columns];
+  for (std::size_t column = 0; column < call.columns; column += sum_columns) {
+    const auto left = call.columns - column;
+    const auto columns = left < sum_columns ? left : sum_columns;
+    for (auto first = begin; first < end; first += block_rows) {
+      const auto rows = end - first < block_rows ? end - first : block_rows;
+      for (std::size_t i = 0; i < rows; ++i)
+        widen_row<Simd>(call.weight + (first + i) * call.weight_stride + column, block + i * sum_columns, columns);
+      for (std::size_t x_row = 0, size = 0; x_row < call.x_rows; x_row += size) {
+        size = next_tile(call.x_rows - x_row, Simd::tile_x_rows);
+        matmul_wide_of<Simd, N, Simd::tile_x_rows>(size, call, block, first, rows, x_row, column, columns);
+      }
+    }
   }
 }
 
 template <class Simd>
-inline void matmul_rows(const matmul_call& call, std::size_t begin, std::size_t end) {
-  constexpr std::size_t few_rows = 12;
+void matmul_rows(const matmul_call& call, std::size_t begin, std::size_t end) {
+  constexpr std::size_t few_rows = 24;
   constexpr int streams = 8;
   constexpr int tile = Simd::tile_weight_rows;
+  if (call.x_rows > few_rows) return matmul_many<Simd, tile>(call, begin, end);
   auto row = begin;
   if (call.x_rows == 1) {
     const auto length = (end - row) / streams;
@@ -139,10 +184,7 @@ inline void matmul_rows(const matmul_call& call, std::size_t begin, std::size_t 
     row += length * streams;
   }
   const auto length = (end - row) / tile;
-  if (call.x_rows <= few_rows)
-    matmul_few<Simd, tile>(call, row, length);
-  else
-    matmul_many<Simd, tile>(call, row, length);
+  matmul_few<Simd, tile>(call, row, length);
   matmul_few<Simd, 1>(call, row + length * tile, end - row - length * tile);
 }
 
