@@ -57,6 +57,8 @@ struct cpu_kernels {
   std::size_t (*arg_max)(const float* x, std::size_t size);
   /// out = e^((x - shift) * scale)
   void (*exponentials)(const float* x, float shift, float scale, float* out, std::size_t size);
+  /// out[i] = centre + spread * u, u in (-1, 1) a hash of `seed` and of index first + i (random_fill.hpp).
+  void (*random_fill)(std::uint32_t seed, std::uint64_t first, float centre, float spread, bf16* out, std::size_t size);
 };
 
 /// Null when this build or this machine does not have it.

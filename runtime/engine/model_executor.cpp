@@ -15,6 +15,18 @@
 
 namespace troupe {
 
+namespace {
+
+/// Takes all of the memory now: a step must not wait for the system to clear pages, nor find that there are none.
+void populate(const host_buffer& memory, worker_pool& pool) {
+  constexpr std::size_t piece = std::size_t{64} << 20;
+  pool.run((memory.bytes() + piece - 1) / piece, [&](std::size_t i) {
+    memory.populate(i * piece, std::min(piece, memory.bytes() - i * piece));
+  });
+}
+
+}  // namespace
+
 model_executor::model_executor(model source, const shard& part, executor_links links, engine_options options)
     : model_(std::move(source)), part_(part), options_(std::move(options)), links_(std::move(links)) {
   if (auto error = find_error(model_.config, part_); !error.empty()) throw config_error(error);
@@ -38,6 +50,9 @@ void model_executor::check_options() const {
         fmt::format("batch_tokens_max is {} and must be from 1 to {}", options_.batch_tokens_max, 1U << 20));
   const auto plan =
       plan_memory(model_.config, part_, options_.block_tokens, options_.batch_tokens_max, options_.kv_type);
+  constexpr std::uint32_t blocks_max = 1U << 24;
+  if (options_.kv_blocks > blocks_max)
+    throw config_error(fmt::format("kv_blocks is {} and must be at most {}", options_.kv_blocks, blocks_max));
   if (options_.kv_blocks == 0 && plan.blocks_in(options_.kv_bytes) == 0)
     throw config_error(fmt::format("the KV cache of {} bytes is too small: one block of {} tokens takes {} bytes",
                                    options_.kv_bytes, options_.block_tokens, plan.kv_bytes_per_block));
@@ -51,11 +66,12 @@ load_report model_executor::load(const load_progress& progress) {
   kv_layer one_layer;
   one_layer.type = options_.kv_type;
   one_layer.blocks = options_.kv_blocks != 0 ? options_.kv_blocks
-                                             : std::min<std::uint64_t>(plan.blocks_in(options_.kv_bytes), 1U << 30);
+                                             : std::min<std::uint64_t>(plan.blocks_in(options_.kv_bytes), 1U << 24);
   one_layer.block_tokens = options_.block_tokens;
   one_layer.heads = layout.kv_heads.count;
   one_layer.head_size = model_.config.head_size;
   cache_ = kv_memory(one_layer, layout.layers.count);
+  populate(cache_.memory(), device_->pool());
   sequences_.emplace(sequence_limits{model_.config.vocabulary_size, model_.config.positions_max, options_.block_tokens,
                                      one_layer.blocks, options_.batch_tokens_max, part_.stages == 1});
   decoder_.emplace(model_.config, part_, weights_, group_links{links_.tensor.get(), links_.world.get()},

@@ -20,7 +20,7 @@ class kv_memory {
         layer_bytes_(one_layer.blocks * one_layer.block_elements() * size_of(one_layer.type)),
         memory_(layer_bytes_ * layers) {}
 
-  std::size_t bytes() const { return memory_.bytes(); }
+  const host_buffer& memory() const { return memory_; }
 
   kv_layer layer(std::size_t index) const {
     auto view = shape_;

@@ -7,20 +7,11 @@ namespace troupe {
 
 namespace {
 
-constexpr std::uint32_t mix(std::uint32_t x) {
-  x ^= x >> 16;
-  x *= 0x7feb352dU;
-  x ^= x >> 15;
-  x *= 0x846ca68bU;
-  x ^= x >> 16;
-  return x;
-}
-
 std::uint32_t hash_name(const std::string& name) {
   std::uint32_t hash = 0x811c9dc5U;
   for (unsigned char c : name)
     hash = (hash ^ c) * 0x01000193U;
-  return mix(hash);
+  return hash;
 }
 
 /// A value is centre + spread * u with u uniform in (-1, 1).
@@ -52,24 +43,17 @@ distribution distribution_of(const tensor_spec& spec, std::size_t layers) {
   return {0, 1};
 }
 
-/// Element `index` of the tensor whose name hashes to `seed`: half of the hash of its pair.
-bf16 value_at(std::uint32_t seed, std::uint64_t index, distribution d) {
-  const auto pair = index >> 1;
-  const auto word = mix(static_cast<std::uint32_t>(pair) ^ mix(seed + static_cast<std::uint32_t>(pair >> 32)));
-  const auto half = (index & 1) != 0 ? word >> 16 : word & 0xffffU;
-  const auto uniform = (static_cast<float>(half) - 32767.5F) * (1.0F / 32768);  // odd multiple of 2^-16: never zero
-  return to_bf16(d.centre + d.spread * uniform);
-}
-
 }  // namespace
+
+random_weights::random_weights(const model_config& config)
+    : layers_(config.layers), kernels_(find_cpu_kernels(available_isas().back())) {}
 
 void random_weights::read(const tensor_spec& spec, const tensor_slice& slice, bf16* to) const {
   const auto seed = hash_name(spec.name);
   const auto d = distribution_of(spec, layers_);
   for (auto row = slice.rows.begin; row < slice.rows.end(); ++row) {
     const auto first = std::uint64_t{row} * spec.columns + slice.columns.begin;
-    for (std::size_t i = 0; i < slice.columns.count; ++i)
-      to[i] = value_at(seed, first + i, d);
+    kernels_->random_fill(seed, first, d.centre, d.spread, to, slice.columns.count);
     to += slice.columns.count;
   }
 }
