@@ -29,9 +29,10 @@ text_decoded detokenizer::on_decode(const decode& message) {
   return result;
 }
 
-decoded_piece detokenizer::decode_piece(const text_piece& piece) {
+decoded_piece detokenizer::decode_piece(const answer_piece& piece) {
   decoded_piece result;
   result.request = piece.request;
+  result.last = piece.last;
   auto answer = answers_.find(piece.request);
   if (answer == answers_.end()) {
     result.error = "the text of this request is closed";

@@ -23,7 +23,7 @@ class detokenizer {
  private:
   void on_open(const open_text& message);
   text_decoded on_decode(const decode& message);
-  decoded_piece decode_piece(const text_piece& piece);
+  decoded_piece decode_piece(const answer_piece& piece);
 
   detokenizer_actor::impl* self_;
   std::shared_ptr<const tokenizer> vocabulary_;

@@ -64,7 +64,7 @@ struct open_text {
   bool include_stop = false;
 };
 
-struct text_piece {
+struct answer_piece {
   request_id request;
   std::vector<token_id> tokens;
   bool last = false;  ///< nothing follows: give what was held back
@@ -72,13 +72,14 @@ struct text_piece {
 
 /// The tokens of one step, for all requests of this router.
 struct decode {
-  std::vector<text_piece> pieces;
+  std::vector<answer_piece> pieces;
 };
 
 struct decoded_piece {
   request_id request;
   std::uint32_t tokens = 0;  ///< how many of the tokens given the text stands for; fewer than given only when stopped
   std::string text;          ///< whole characters; nothing that could still become a stop string
+  bool last = false;         ///< as asked
   bool stopped = false;      ///< a stop string matched; the request's state is closed
   std::string error;         ///< the tokens could not be decoded
 };
@@ -215,7 +216,7 @@ bool inspect(I& f, open_text& x) {
                             f.field("include_stop", x.include_stop));
 }
 template <class I>
-bool inspect(I& f, text_piece& x) {
+bool inspect(I& f, answer_piece& x) {
   return f.object(x).fields(f.field("request", x.request), f.field("tokens", x.tokens), f.field("last", x.last));
 }
 template <class I>
@@ -225,7 +226,7 @@ bool inspect(I& f, decode& x) {
 template <class I>
 bool inspect(I& f, decoded_piece& x) {
   return f.object(x).fields(f.field("request", x.request), f.field("tokens", x.tokens), f.field("text", x.text),
-                            f.field("stopped", x.stopped), f.field("error", x.error));
+                            f.field("last", x.last), f.field("stopped", x.stopped), f.field("error", x.error));
 }
 template <class I>
 bool inspect(I& f, text_decoded& x) {

@@ -7,6 +7,8 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "runtime/text/stop_matcher.hpp"
+
 namespace troupe {
 namespace {
 
@@ -92,7 +94,8 @@ caf::error router::find_fault(const submit& message) const {
   auto stops = what.stops;
   stops.max_tokens = std::max(stops.max_tokens, 1U);  // 0 means up to the end of the context
   for (const auto& fault :
-       {find_error(what.sampling, options_.model.vocabulary_size), find_error(stops, options_.model.vocabulary_size)})
+       {find_error(what.sampling, options_.model.vocabulary_size), find_error(stops, options_.model.vocabulary_size),
+        stop_matcher::problem_with(what.stop_strings)})
     if (!fault.empty()) return make_failure(errc::invalid_request, fault);
   if (groups_.empty())
     return make_failure(errc::not_ready, "no group serves yet; `troupe status` says what is waited for");
@@ -193,7 +196,7 @@ void router::on_grant(const grant& message) {
 }
 
 void router::on_tokens(tokens_sampled& message) {
-  std::vector<text_piece> pieces;
+  std::vector<answer_piece> pieces;
   for (auto& update : message.updates) {
     auto found = records_.find(update.request);
     if (found == records_.end()) continue;  // it ended here first: cancelled, or a stop string
@@ -208,8 +211,8 @@ void router::on_tokens(tokens_sampled& message) {
 }
 
 /// Appends the tokens of a step by position: one that is there already is dropped, a gap cannot happen.
-void router::apply(record& entry, request_update& update, std::vector<text_piece>& pieces) {
-  text_piece piece{entry.request.id, {}, update.finish != finish_reason::none};
+void router::apply(record& entry, request_update& update, std::vector<answer_piece>& pieces) {
+  answer_piece piece{entry.request.id, {}, update.finish != finish_reason::none};
   for (auto& token : update.tokens) {
     if (token.position < entry.request.tokens.size()) {
       ++status_.stale_dropped;
@@ -232,7 +235,7 @@ void router::apply(record& entry, request_update& update, std::vector<text_piece
   pieces.push_back(std::move(piece));
 }
 
-void router::tell_text(std::vector<text_piece> pieces) {
+void router::tell_text(std::vector<answer_piece> pieces) {
   if (pieces.empty()) return;
   std::vector<request_id> asked;
   for (const auto& piece : pieces)
@@ -256,7 +259,7 @@ void router::on_text(text_decoded& message) {
       continue;
     }
     auto told = entry.untold.begin() + std::min<std::ptrdiff_t>(piece.tokens, std::ssize(entry.untold));
-    if (!piece.stopped && entry.ending != finish_reason::none) told = entry.untold.end();
+    if (piece.last && !piece.stopped) told = entry.untold.end();  // with the id that ended it and is no text
     answer_event event;
     event.tokens.assign(std::make_move_iterator(entry.untold.begin()), std::make_move_iterator(told));
     entry.untold.erase(entry.untold.begin(), told);
@@ -266,7 +269,7 @@ void router::on_text(text_decoded& message) {
       entry.request.tokens.resize(entry.request.tokens.size() - entry.untold.size());
       entry.ending = finish_reason::stop;
       event.finish = finish_reason::stop;
-    } else if (entry.untold.empty()) {
+    } else if (piece.last) {
       event.finish = entry.ending;
     }
     if (event.finish != finish_reason::none) event.usage = usage_of(entry);

@@ -77,8 +77,8 @@ class router {
   void place(record& entry);
   void on_enqueue_failed(request_id id, troupe::epoch at, const caf::error& reason);
   void on_admitted(request_id id);
-  void apply(record& entry, request_update& update, std::vector<text_piece>& pieces);
-  void tell_text(std::vector<text_piece> pieces);
+  void apply(record& entry, request_update& update, std::vector<answer_piece>& pieces);
+  void tell_text(std::vector<answer_piece> pieces);
   void on_text(text_decoded& message);
   void deliver(record_map::iterator entry);
   void refuse(record_map::iterator entry, const caf::error& reason);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "actors/tokenizer.hpp"
 
-#include <exception>
+#include <ctime>
+#include <stdexcept>
 #include <utility>
 
 namespace troupe {
@@ -17,7 +18,10 @@ tokenizer_actor::behavior_type tokenizer_worker::make_behavior() {
 /// A prompt that cannot be encoded is the client's error, not this actor's end.
 caf::result<tokenized> tokenizer_worker::on_tokenize(const tokenize& message) const {
   try {
-    return tokenized{text_->encode(message.prompt)};
+    auto seconds = std::time(nullptr);
+    std::tm now{};
+    localtime_r(&seconds, &now);
+    return tokenized{text_->encode(message.prompt, now)};
   } catch (const std::runtime_error& error) {
     return make_failure(errc::invalid_request, error.what());
   }

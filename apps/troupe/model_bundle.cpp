@@ -19,7 +19,7 @@ model_bundle read_model_bundle(const cluster_file& file) {
   auto opened = open_model(result.source);
   result.config = opened.config;
   result.hash = model_hash(opened);
-  result.context_tokens = static_cast<std::uint32_t>(opened.config.positions_most);
+  result.context_tokens = static_cast<std::uint32_t>(opened.config.positions_max);
   if (file.engine.context != 0) result.context_tokens = std::min(result.context_tokens, file.engine.context);
   result.text = std::make_shared<prompt_encoder>(prompt_encoder::from_folder(file.model));
   return result;

@@ -62,7 +62,7 @@ void process_launcher::launch(const rank_start& start, const node_actor& node) {
   child.watcher = std::thread([this, &child, node] { watch(child, node); });
 }
 
-void process_launcher::watch(child& watched, const node_actor& node) {
+void process_launcher::watch(child_process& watched, const node_actor& node) {
   siginfo_t info{};
   while (waitid(P_PID, static_cast<id_t>(watched.process), &info, WEXITED | WNOWAIT) != 0 && errno == EINTR) {
   }

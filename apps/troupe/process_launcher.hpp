@@ -25,18 +25,18 @@ class process_launcher : public rank_launcher {
   void kill(const rank_start& start) override;
 
  private:
-  struct child {
+  struct child_process {
     rank_start start;
     pid_t process = 0;
     bool reaped = false;  ///< the process id may belong to somebody else by now
     std::thread watcher;
   };
 
-  void watch(child& watched, const node_actor& node);
+  void watch(child_process& watched, const node_actor& node);
 
   std::vector<std::string> arguments_;
   std::mutex mutex_;  ///< guards `reaped` of the children and the list; watchers are threads of their own
-  std::list<child> children_;
+  std::list<child_process> children_;
 };
 
 }  // namespace troupe

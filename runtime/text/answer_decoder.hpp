@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -23,7 +24,7 @@ class answer_decoder {
     bool stopped = false;      ///< a stop string is complete; nothing may be fed any more
   };
 
-  /// `vocabulary` null: there is no text. Throws std::invalid_argument for stop strings out of bounds.
+  /// `vocabulary` null: there is no text. `stop_strings` have no stop_matcher::problem_with.
   answer_decoder(std::shared_ptr<const tokenizer> vocabulary, const std::vector<std::string>& stop_strings,
                  bool include_stop);
 
