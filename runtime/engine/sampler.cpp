@@ -55,20 +55,33 @@ double total_weight(const std::vector<candidate>& candidates) {
   return total;
 }
 
-/// Those that can be chosen at all under top_p: what weighs less than an even share of what top_p leaves out can only
-/// be part of what it leaves out. Keeps the sorting that follows short.
-std::vector<candidate> likely_candidates(std::span<const float> logits, const std::vector<float>& weights,
-                                         const sampling_params& params) {
-  double floor = 0;
-  if (params.top_k == 0 && params.top_p < 1) {
-    double total = 0;
-    for (auto weight : weights)
-      total += weight;
-    floor = 0.999 * (1 - static_cast<double>(params.top_p)) * total / static_cast<double>(weights.size());
-  }
+/// Those that weigh at least `floor`, and more than nothing.
+std::vector<candidate> candidates_above(double floor, std::span<const float> logits,
+                                        const std::vector<float>& weights) {
   std::vector<candidate> candidates;
   for (std::size_t i = 0; i < logits.size(); ++i)
     if (weights[i] > 0 && weights[i] >= floor) candidates.push_back({static_cast<token_id>(i), logits[i], weights[i]});
+  return candidates;
+}
+
+/// What top-k and top-p leave.
+std::vector<candidate> likely_candidates(std::span<const float> logits, const std::vector<float>& weights,
+                                         const sampling_params& params) {
+  const double top_p = params.top_p;
+  if (params.top_k > 0) {
+    auto candidates = candidates_above(0, logits, weights);
+    keep_top_k(candidates, static_cast<std::size_t>(params.top_k));
+    if (top_p < 1) keep_top_p(candidates, top_p * total_weight(candidates));
+    return candidates;
+  }
+  if (top_p >= 1) return candidates_above(0, logits, weights);
+  double total = 0;
+  for (auto weight : weights)
+    total += weight;
+  // All that weighs less than an even share of what top_p leaves out belongs to what it leaves out: not worth sorting.
+  auto candidates =
+      candidates_above(0.999 * (1 - top_p) * total / static_cast<double>(weights.size()), logits, weights);
+  keep_top_p(candidates, top_p * total);
   return candidates;
 }
 
@@ -77,8 +90,6 @@ token_id choose_at_random(const execution& on, std::span<const float> logits, fl
   std::vector<float> weights(logits.size());
   exponentials(on, as_row(logits), greatest, 1.0F / params.temperature, as_row(weights));
   auto candidates = likely_candidates(logits, weights, params);
-  if (params.top_k > 0) keep_top_k(candidates, static_cast<std::size_t>(params.top_k));
-  if (params.top_p < 1) keep_top_p(candidates, params.top_p);
   if (params.min_p > 0) keep_min_p(candidates, params.min_p);
   return draw(candidates, philox_uniform(params.seed, position));
 }
@@ -106,9 +117,9 @@ void keep_top_k(std::vector<candidate>& candidates, std::size_t k) {
   candidates.resize(k);
 }
 
-void keep_top_p(std::vector<candidate>& candidates, double top_p) {
+void keep_top_p(std::vector<candidate>& candidates, double weight) {
   // Halves the range in which the set ends until it is short enough to sort.
-  double wanted = top_p * total_weight(candidates);
+  auto wanted = weight;
   auto begin = candidates.begin();
   auto end = candidates.end();
   while (end - begin > 64) {

@@ -30,8 +30,8 @@ void apply_penalties(std::span<float> logits, const sampling_params& params, std
 
 // Each keeps the candidates it names, in any order; `candidates` is not empty before and after.
 void keep_top_k(std::vector<candidate>& candidates, std::size_t k);
-/// The smallest set, in order of likelihood, whose weight reaches `top_p` of all of it.
-void keep_top_p(std::vector<candidate>& candidates, double top_p);
+/// The smallest set, in order of likelihood, whose weight reaches `weight`.
+void keep_top_p(std::vector<candidate>& candidates, double weight);
 void keep_min_p(std::vector<candidate>& candidates, float min_p);
 
 /// The candidate in order of id whose share of the whole weight contains `uniform`, a number in [0, 1).

@@ -147,7 +147,10 @@ void read_rope(const reader& config, model_config& result) {
   for (const auto* key : {"rope_parameters", "rope_scaling"}) {
     if (!config.has(key)) continue;
     const auto rope = config.object(key);
-    if (rope.has("rope_theta")) result.rope_theta = rope.number("rope_theta", theta_min, theta_max);
+    if (rope.has("rope_theta"))
+      result.rope_theta = rope.number("rope_theta", theta_min, theta_max);
+    else if (!config.has("rope_theta") && key == std::string("rope_parameters"))
+      rope.fail("rope_theta", "it must be here or beside rope_parameters");
     const std::string type_key = rope.has("rope_type") || !rope.has("type") ? "rope_type" : "type";
     const auto type = rope.text_or(type_key, "default");
     if (type == "llama3")

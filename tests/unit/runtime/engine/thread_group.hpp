@@ -44,7 +44,8 @@ class thread_communicator final : public communicator {
   }
 
   void all_gather(std::span<const std::byte> mine, std::span<std::byte> all) override {
-    for (int peer = 0; peer < size_; ++peer) send(mine, peer);
+    for (int peer = 0; peer < size_; ++peer)
+      send(mine, peer);
     for (int peer = 0; peer < size_; ++peer)
       receive(all.subspan(static_cast<std::size_t>(peer) * mine.size(), mine.size()), peer);
   }
