@@ -2,7 +2,9 @@
 #include "runtime/collective/gloo.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -13,6 +15,9 @@
 #include <gloo/rendezvous/context.h>
 #include <gloo/transport/tcp/device.h>
 #include <gloo/transport/unbound_buffer.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "runtime/collective/checks.hpp"
 #include "runtime/collective/mesh_communicator.hpp"
@@ -110,14 +115,33 @@ class gloo_mesh final : public mesh {
       fmt::format("rank {} of {} could not join group \"{}\": {}", options.rank, options.size, options.name, why));
 }
 
-/// A name would be resolved to whatever the resolver says; the caller means one address of this host.
+/// The socket address of an IP address with any port; nothing for other text. A host name would be resolved to whatever
+/// the resolver says, and the caller means one address of this host.
+std::optional<sockaddr_storage> parse_address(const std::string& text) {
+  sockaddr_storage address{};
+  auto& v4 = reinterpret_cast<sockaddr_in&>(address);
+  auto& v6 = reinterpret_cast<sockaddr_in6&>(address);
+  if (inet_pton(AF_INET, text.c_str(), &v4.sin_addr) == 1) {
+    address.ss_family = AF_INET;
+  } else if (inet_pton(AF_INET6, text.c_str(), &v6.sin6_addr) == 1) {
+    address.ss_family = AF_INET6;
+  } else {
+    return std::nullopt;
+  }
+  return address;
+}
+
+/// Checked here because Gloo would only say so deep inside, and late.
 void check_address(const communicator_options& options) {
-  in6_addr ignored{};
-  const bool valid = inet_pton(AF_INET, options.address.c_str(), &ignored) == 1 ||
-                     inet_pton(AF_INET6, options.address.c_str(), &ignored) == 1;
-  if (!valid)
+  const auto address = parse_address(options.address);
+  if (!address)
     throw std::invalid_argument(fmt::format("address \"{}\" for the group \"{}\": an IP address of this host is needed",
                                             options.address, options.name));
+  const int probe = socket(address->ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const bool binds = probe >= 0 && bind(probe, reinterpret_cast<const sockaddr*>(&*address), sizeof *address) == 0;
+  const int error = errno;
+  if (probe >= 0) close(probe);
+  if (!binds) fail_to_join(options, fmt::format("binding to {}: {}", options.address, std::strerror(error)));
 }
 
 void wait_for_all(const communicator_options& options, gloo_store& store) {
