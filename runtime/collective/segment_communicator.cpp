@@ -12,6 +12,7 @@
 
 #include "runtime/collective/checks.hpp"
 #include "runtime/collective/cpu_relax.hpp"
+#include "runtime/collective/in_pieces.hpp"
 #include "runtime/collective/rank_order_sum.hpp"
 
 namespace troupe {
@@ -53,17 +54,6 @@ std::chrono::nanoseconds spin_time(int size) {
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-/// Calls `piece(offset, count)` for consecutive pieces, once with nothing when there is nothing.
-template <class Piece>
-void in_pieces(std::size_t total, std::size_t largest, Piece piece) {
-  std::size_t offset = 0;
-  do {
-    const auto count = std::min(largest, total - offset);
-    piece(offset, count);
-    offset += count;
-  } while (offset < total);
 }
 
 }  // namespace

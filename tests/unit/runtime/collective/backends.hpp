@@ -8,11 +8,14 @@
 #include <unistd.h>
 
 #include "runtime/collective/communicator_options.hpp"
+#include "runtime/collective/gloo.hpp"
 
 namespace troupe::test {
 
 inline std::vector<communicator_kind> all_kinds() {
-  return {communicator_kind::local, communicator_kind::shared_memory};
+  std::vector kinds{communicator_kind::local, communicator_kind::shared_memory};
+  if (gloo_is_available()) kinds.push_back(communicator_kind::gloo);
+  return kinds;
 }
 
 inline communicator_options options_for(communicator_kind kind, int size) {
