@@ -15,9 +15,24 @@ struct table_row {
   error_status status;
 };
 
+/// First the codes of actors/errors.hpp, then the gateway's own.
 constexpr table_row table[] = {
-    // The request is at fault.
     {"invalid_request", {400, invalid, 0}},
+    {"context_length_exceeded", {400, invalid, 0}},
+    {"text_failed", {400, invalid, 0}},
+    {"cancelled", {400, invalid, 0}},
+    {"model_not_found", {404, invalid, 0}},
+    {"unknown_request", {404, invalid, 0}},
+    {"client_too_slow", {408, invalid, 0}},
+    {"queue_full", {503, server, 1}},
+    {"not_ready", {503, server, 2}},
+    {"rank_lost", {503, server, 2}},
+    {"stale_epoch", {503, server, 1}},
+    {"draining", {503, server, 5}},
+    {"deadline_exceeded", {504, server, 1}},
+    {"engine_failed", {500, server, 0}},
+    {"incompatible", {500, server, 0}},
+
     {"invalid_value", {400, invalid, 0}},
     {"invalid_type", {400, invalid, 0}},
     {"missing_field", {400, invalid, 0}},
@@ -27,29 +42,17 @@ constexpr table_row table[] = {
     {"invalid_http", {400, invalid, 0}},
     {"empty_prompt", {400, invalid, 0}},
     {"unknown_token", {400, invalid, 0}},
-    {"context_length_exceeded", {400, invalid, 0}},
-    {"refused_request", {400, invalid, 0}},  // it ended the processes that tried it
     {"invalid_api_key", {401, "authentication_error", 0}},
     {"not_found", {404, invalid, 0}},
-    {"model_not_found", {404, invalid, 0}},
     {"method_not_allowed", {405, invalid, 0}},
     {"request_timeout", {408, invalid, 0}},
     {"body_too_large", {413, invalid, 0}},
     {"unsupported_media_type", {415, invalid, 0}},
     {"header_too_large", {431, invalid, 0}},
-    // The client asks for more than its share.
-    {"too_many_connections", {429, "rate_limit_error", 1}},
     {"rate_limited", {429, "rate_limit_error", 1}},
-    // The server cannot now, and soon may.
-    {"queue_full", {503, server, 1}},
+    {"too_many_connections", {429, "rate_limit_error", 1}},
     {"overloaded", {503, server, 1}},
-    {"not_ready", {503, server, 2}},
-    {"unavailable", {503, server, 2}},
-    {"draining", {503, server, 5}},
     {"aborted", {503, server, 1}},
-    {"group_lost", {503, server, 2}},
-    {"deadline_exceeded", {504, server, 1}},
-    // The server is at fault.
     {"response_too_large", {500, server, 0}},
     {"internal", {500, server, 0}},
 };

@@ -50,6 +50,7 @@ void connection::start_reading() {
   if (reading_ || peer_gone_) return;
   if (input_.size() >= input_bytes_max) {
     peer_gone_ = true;
+    woken_ = true;
     return;
   }
   reading_ = true;

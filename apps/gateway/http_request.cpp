@@ -34,11 +34,19 @@ asio::awaitable<std::optional<http_read>> parse_until(connection& client, reques
                                                       const gateway_limits& limits,
                                                       connection::clock::time_point deadline, api_error late,
                                                       Done done) {
+  std::size_t header_bytes = 0;
   while (true) {
     error_code failure;
-    while (!client.input().empty() && !done(parser) && !failure)
-      client.input().erase(0, parser.put(asio::buffer(client.input()), failure));
+    while (!client.input().empty() && !done(parser) && !failure) {
+      const bool in_header = !parser.is_header_done();
+      const auto used = parser.put(asio::buffer(client.input()), failure);
+      client.input().erase(0, used);
+      if (in_header) header_bytes += used;
+    }
     if (failure && failure != http::error::need_more) co_return http_read{describe_parse_error(failure, limits)};
+    // The parser bounds a line of the header, and not the sum of those it has consumed.
+    if (header_bytes + (parser.is_header_done() ? 0 : client.input().size()) > limits.header_bytes)
+      co_return http_read{describe_parse_error(http::error::header_limit, limits)};
     if (done(parser)) co_return std::nullopt;
     if (client.peer_gone()) co_return http_read{http_silence{}};
     co_await client.wait(deadline);
@@ -72,7 +80,8 @@ asio::awaitable<http_read> read_http_request(connection& client, const gateway_l
   if (auto error = check(parser.get())) co_return std::move(*error);
   if (!parser.is_done() && boost::beast::iequals(parser.get()[http::field::expect], "100-continue")) {
     client.send("HTTP/1.1 100 Continue\r\n\r\n");
-    if (!co_await client.flush()) co_return http_silence{};
+    const bool sent = co_await client.flush();
+    if (!sent) co_return http_silence{};
   }
   parser.eager(true);
   const api_error late_body{"request_timeout", format_late("body", limits.body_time), ""};

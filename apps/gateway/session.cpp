@@ -65,8 +65,10 @@ void session::log(const std::string& line) const {
 }
 
 asio::awaitable<void> session::run() {
-  bool open = true;
-  while (open && co_await wait_for_request()) {
+  for (bool open = true; open;) {
+    // Each co_await is a statement of its own: g++ 12 gets some of them wrong inside a condition.
+    const bool came = co_await wait_for_request();
+    if (!came) break;
     auto got = co_await read_http_request(*client_, options_.limits,
                                           [this](const http_header& header) { return check_header(header); });
     if (std::holds_alternative<http_silence>(got)) break;
@@ -128,7 +130,8 @@ asio::awaitable<bool> session::handle(http_request request) {
   if (route.what == route_kind::chat || route.what == route_kind::completions) {
     style.request_id = fmt::format("{:016x}", random_bits());
     const auto api = route.what == route_kind::chat ? completion_api::chat : completion_api::text;
-    open = co_await complete(api, request, style) && style.keep_alive;
+    const bool whole = co_await complete(api, request, style);
+    open = whole && style.keep_alive;
   } else if (route.what == route_kind::models) {
     reply_models(route.name, style);
   } else {
