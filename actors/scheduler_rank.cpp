@@ -78,6 +78,7 @@ void scheduler_rank::publish() {
           [this](std::uint16_t port) {
             state_.door = {options_.publish_at, port};
             state_.phase = rank_phase::present;
+            tell_node();
           },
           [this](const caf::error& reason) {
             fail(fmt::format("no port could be opened at {}: {}", options_.publish_at, to_string(reason)));
@@ -189,7 +190,7 @@ void scheduler_rank::on_started(const engine_started& message) {
   state_.kv_bytes = message.report.kv_bytes;
   state_.blocks = message.report.blocks;
   state_.block_tokens = message.report.block_tokens;
-  self_->send(node_, rank_reported{state_, caf::actor_cast<scheduler_rank_actor>(self_)});
+  tell_node();
 }
 
 /// Rank 0 of a serving group: finds the other ranks, then leads. The node repeats join_group, so a failed attempt is
@@ -235,11 +236,15 @@ void scheduler_rank::fail(std::string reason) {
   state_.phase = rank_phase::failed;
   state_.message = std::move(reason);
   scheduler_.reset();
+  tell_node();
+}
+
+void scheduler_rank::tell_node() {
   self_->send(node_, rank_reported{state_, caf::actor_cast<scheduler_rank_actor>(self_)});
 }
 
 void scheduler_rank::report() {
-  self_->send(node_, rank_reported{state_, caf::actor_cast<scheduler_rank_actor>(self_)});
+  tell_node();
   self_->run_delayed(options_.report_interval, [this] { report(); });
 }
 

@@ -51,6 +51,7 @@ class scheduler_rank {
   void pump();
   void tell_routers(step_outcome& outcome);
   void fail(std::string reason);
+  void tell_node();
   void report();
 
   scheduler_rank_actor::impl* self_;

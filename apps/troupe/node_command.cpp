@@ -98,6 +98,7 @@ int run_node(const node_command_options& options) {
   auto file = load_cluster_file(options.topology, {options.insecure});
   const auto& me = pick_node(file, options.name);
   start_logging("node " + me.name, options.log_level);
+  if (!options.ready_file.empty()) std::remove(options.ready_file.c_str());  // of an earlier run
   auto model = read_model_bundle(file);
   for (const auto& group : file.groups)
     plan_shards(group, shape_of(model.config));

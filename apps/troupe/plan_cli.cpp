@@ -7,8 +7,8 @@
 #include <fmt/format.h>
 
 #include "apps/troupe/commands.hpp"
-#include "apps/troupe/plan_command.hpp"
 #include "apps/troupe/model_bundle.hpp"
+#include "apps/troupe/plan_command.hpp"
 #include "runtime/model/memory_plan.hpp"
 #include "runtime/model/model.hpp"
 
