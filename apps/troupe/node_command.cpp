@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstdio>
+#include <ctime>
 #include <fstream>
 #include <memory>
 #include <optional>
@@ -14,6 +15,8 @@
 
 #include "actors/client.hpp"
 #include "actors/system_config.hpp"
+#include "apps/gateway/gateway.hpp"
+#include "apps/gateway/reply_stream.hpp"
 #include "apps/troupe/commands.hpp"
 #include "apps/troupe/logging.hpp"
 #include "apps/troupe/process_launcher.hpp"
@@ -22,6 +25,8 @@
 
 namespace troupe {
 namespace {
+
+constexpr std::chrono::seconds drain_time{5};
 
 struct node_command_options {
   std::string topology;
@@ -51,6 +56,31 @@ void write_ready_file(const std::string& path, const std::string& host, std::uin
   std::rename(draft.c_str(), path.c_str());
 }
 
+/// The node's HTTP side.
+class http_front {
+ public:
+  http_front(caf::actor_system& system, const serving& actors, const model_bundle& model, const node_spec& me)
+      : service_(system, actors.node, actors.router,
+                 {model.name, std::time(nullptr), model.context_tokens, model.facts().vocabulary_size},
+                 model.text->vocabulary()),
+        server_(options_of(me), service_) {}
+
+  gateway& server() { return server_; }
+
+ private:
+  static gateway_options options_of(const node_spec& me) {
+    gateway_options options;
+    options.address = me.http->host;
+    options.port = me.http->port;
+    if (!me.api_key_file.empty()) options.keys = load_api_keys(me.api_key_file);
+    options.log = [](const std::string& line) { spdlog::debug("{}", line); };
+    return options;
+  }
+
+  reply_stream service_;
+  gateway server_;
+};
+
 const node_spec& pick_node(const cluster_file& file, const std::string& name) {
   if (name.empty() && file.nodes.size() == 1) return file.nodes.front();
   if (const auto* found = file.find_node(name)) return *found;
@@ -62,7 +92,8 @@ const node_spec& pick_node(const cluster_file& file, const std::string& name) {
 }
 
 /// Waits for the group, then for a signal or the node's end. Returns the exit code.
-int serve(caf::actor_system& system, const serving& actors, const std::function<void()>& when_ready) {
+int serve(caf::actor_system& system, const serving& actors, const std::function<void()>& when_ready,
+          const std::function<void()>& when_draining) {
   caf::scoped_actor self{system};
   self->monitor(actors.node);
   std::optional<caf::error> end;
@@ -82,6 +113,7 @@ int serve(caf::actor_system& system, const serving& actors, const std::function<
     return false;
   });
   if (interrupted) {
+    when_draining();
     self->send(actors.node, drain{});
     if (wait_for_stop_signal(ended)) {
       spdlog::warn("node-stopped-at-once reason=\"second signal\"");
@@ -99,6 +131,7 @@ int run_node(const node_command_options& options) {
   const auto& me = pick_node(file, options.name);
   start_logging("node " + me.name, options.log_level);
   if (!options.ready_file.empty()) std::remove(options.ready_file.c_str());  // of an earlier run
+  check_served(file);
   auto model = read_model_bundle(file);
   for (const auto& group : file.groups)
     plan_shards(group, shape_of(model.config));
@@ -114,13 +147,23 @@ int run_node(const node_command_options& options) {
         fmt::format("{} cannot be opened ({}); is another node running there? Give node {} another port",
                     to_string(me.cluster), to_string(port.error()), me.name));
   launcher->become(make_launcher(system, options, file, model, *port));
+  std::unique_ptr<http_front> http;
+  if (me.http) http = std::make_unique<http_front>(system, actors, model, me);
+  auto http_address = http ? to_string(host_port{me.http->host, http->server().port()}) : std::string{"none"};
   actors.start();
   spdlog::info("node-started node={} cluster={} model={} address={}:{}", me.name, file.cluster, model.name,
                me.cluster.host, *port);
-  auto code = serve(system, actors, [&] {
-    spdlog::info("node-ready node={} address={}:{}", me.name, me.cluster.host, *port);
-    if (!options.ready_file.empty()) write_ready_file(options.ready_file, me.cluster.host, *port, "");
-  });
+  auto code = serve(
+      system, actors,
+      [&] {
+        spdlog::info("node-ready node={} address={}:{} http={}", me.name, me.cluster.host, *port, http_address);
+        if (!options.ready_file.empty())
+          write_ready_file(options.ready_file, me.cluster.host, *port, http ? http_address : "");
+      },
+      [&] {
+        if (http) http->server().drain();
+      });
+  if (http) http->server().wait_drained(drain_time);  // the last bytes of the last answers
   std::fflush(nullptr);
   _exit(code);  // every actor that ever talked to another machine is still registered; nothing is left to save
 }

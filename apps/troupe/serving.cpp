@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <chrono>
 #include <random>
+#include <stdexcept>
 #include <thread>
 #include <vector>
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
@@ -119,6 +121,19 @@ executor_factory make_factory(caf::actor_system& system, const cluster_file& fil
 }
 
 }  // namespace
+
+void check_served(const cluster_file& file) {
+  for (const auto& group : file.groups) {
+    if (group.mode == group_mode::replicated)
+      throw std::invalid_argument(
+          fmt::format("group {}: mode replicated is not built yet; use mode sharded", group.name));
+    for (const auto& place : group.ranks)
+      if (place.device.kind == rank_device_kind::cuda)
+        throw std::invalid_argument(
+            fmt::format("group {}: {}: this build has no CUDA engine; use a cpu device, for example {}/cpu:0",
+                        group.name, to_string(place), place.node));
+  }
+}
 
 void serving::start() const { caf::anon_send(node, begin{topology}); }
 

@@ -15,6 +15,9 @@
 
 namespace troupe {
 
+/// Throws std::invalid_argument for what a topology file may ask and this build does not do.
+void check_served(const cluster_file& file);
+
 /// The actors of one node.
 struct serving {
   node_actor node;
