@@ -13,17 +13,17 @@
 namespace troupe {
 
 /// The links of all ranks of a tensor x pipeline group whose ranks are threads, by rank.
-inline std::vector<group_communicators> make_thread_links(std::size_t tensor, std::size_t pipeline) {
-  std::vector<group_communicators> links(tensor * pipeline);
-  for (std::size_t stage = 0; stage < pipeline; ++stage) {
-    auto parts = make_local_group({.size = static_cast<int>(tensor)});
-    for (std::size_t rank = 0; rank < tensor; ++rank)
-      links[stage * tensor + rank].tensor = std::move(parts[rank]);
+inline std::vector<group_communicators> make_thread_links(std::size_t shards, std::size_t stages) {
+  std::vector<group_communicators> links(shards * stages);
+  for (std::size_t stage = 0; stage < stages; ++stage) {
+    auto parts = make_local_group({.size = static_cast<int>(shards)});
+    for (std::size_t rank = 0; rank < shards; ++rank)
+      links[stage * shards + rank].tensor = std::move(parts[rank]);
   }
-  for (std::size_t rank = 0; rank < tensor; ++rank) {
-    auto parts = make_local_group({.size = static_cast<int>(pipeline)});
-    for (std::size_t stage = 0; stage < pipeline; ++stage)
-      links[stage * tensor + rank].pipeline = std::move(parts[stage]);
+  for (std::size_t rank = 0; rank < shards; ++rank) {
+    auto parts = make_local_group({.size = static_cast<int>(stages)});
+    for (std::size_t stage = 0; stage < stages; ++stage)
+      links[stage * shards + rank].pipeline = std::move(parts[stage]);
   }
   return links;
 }
