@@ -12,7 +12,7 @@ sources() { git ls-files --cached --others --exclude-standard -- "$@"; }
 
 # Format.
 report 'not formatted; run ./dev fmt:' \
-  "$(sources '*.cpp' '*.hpp' '*.cu' '*.cuh' | xargs -r clang-format --dry-run -Werror 2>&1 | grep -oE '^[^:]+' | sort -u | grep -v '^$' | grep '\.' || true)"
+  "$(sources '*.cpp' '*.hpp' '*.cu' '*.cuh' | xargs -r clang-format --dry-run -Werror 2>&1 | grep -oE '^[A-Za-z0-9_./-]+\.(cpp|hpp|cu|cuh):' | sort -u || true)"
 
 # Who may include whom: folder, then the folders whose headers it may include.
 while read -r folder allowed; do

@@ -73,9 +73,8 @@ TEST_CASE("an impossible split is refused with one that is possible") {
   CHECK_THAT(find_split_error(small, 16, 1), Equals("tensor 16 does not divide 8 query heads; use tensor 8"));
   CHECK_THAT(find_split_error(small, 1, 7),
              Equals("pipeline 7 is more than the model's 6 layers; use pipeline 6 or less"));
-  CHECK_THAT(
-      find_split_error({.layers = 4, .query_heads = 24, .kv_heads = 6, .intermediate = 96}, 4, 1),
-      Equals("tensor 4 does not divide 6 KV heads; use tensor 3 or 6, or pipeline 4"));
+  CHECK_THAT(find_split_error({.layers = 4, .query_heads = 24, .kv_heads = 6, .intermediate = 96}, 4, 1),
+             Equals("tensor 4 does not divide 6 KV heads; use tensor 3 or 6, or pipeline 4"));
   auto odd = small;
   odd.intermediate = 1022;
   CHECK_THAT(find_split_error(odd, 4, 1),
