@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "actors/engine_rank.hpp"
 
+#include <exception>
 #include <stdexcept>
 #include <utility>
 
@@ -13,6 +14,14 @@ engine_rank::engine_rank(engine_rank_actor::impl* self, executor_factory make, l
 
 engine_rank_actor::behavior_type engine_rank::make_behavior() {
   self_->set_error_handler([](caf::scheduled_actor*, caf::error&) {});
+  // What the executor throws becomes the exit reason, in words.
+  self_->set_exception_handler([](caf::scheduled_actor*, std::exception_ptr& thrown) -> caf::error {
+    try {
+      std::rethrow_exception(thrown);
+    } catch (const std::exception& error) {
+      return make_failure(errc::engine_failed, error.what());
+    }
+  });
   return {
       [this](const group_view& view) { on_group(view); },
       [this](const step_plan& plan) { on_plan(plan); },

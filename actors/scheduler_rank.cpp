@@ -41,7 +41,7 @@ scheduler_rank_actor::behavior_type scheduler_rank::make_behavior() {
   self_->set_error_handler([](caf::scheduled_actor*, caf::error&) {});
   self_->set_down_handler([this](caf::scheduled_actor*, caf::down_msg& down) {
     if (down.source == engine_.address())
-      fail(fmt::format("the engine ended: {}", to_string(down.reason)));
+      fail(fmt::format("the engine ended: {}", describe(down.reason)));
     else if (down.source == node_.address())
       self_->quit(down.reason);  // a rank never outlives its node
     else

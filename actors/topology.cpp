@@ -23,7 +23,8 @@ topology_actor::behavior_type topology::make_behavior() {
   self_->set_down_handler([this](caf::scheduled_actor*, caf::down_msg& down) {
     for (auto node = nodes_.begin(); node != nodes_.end(); ++node) {
       if (node->second.address() != down.source) continue;
-      spdlog::warn("node-lost node={} reason={}", node->first, to_string(down.reason));
+      spdlog::log(down.reason ? spdlog::level::warn : spdlog::level::info, "node-left node={} reason={}", node->first,
+                  to_string(down.reason));
       membership_.lose(node->first);
       nodes_.erase(node);
       break;

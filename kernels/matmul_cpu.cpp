@@ -31,7 +31,7 @@ std::vector<matmul_item> cut(std::span<const matmul_part> parts, std::size_t thr
   return items;
 }
 
-matmul_call make_call(const_tensor x, const matmul_part& part) {
+matmul_call make_call(const_tensor x, const matmul_part& part, const void* packed) {
   assert(part.weight.columns == x.columns && part.out.rows >= x.rows && part.out.columns == part.weight.rows);
   return {x.row<float>(0),
           x.stride,
@@ -41,16 +41,28 @@ matmul_call make_call(const_tensor x, const matmul_part& part) {
           part.weight.stride,
           part.bias.empty() ? nullptr : part.bias.row<bf16>(0),
           part.out.row<float>(0),
-          part.out.stride};
+          part.out.stride,
+          packed};
+}
+
+/// x in the form that the kernels want; null where they take it as it is.
+const void* pack(const cpu_device& device, const_tensor x, const matmul_part& any_part) {
+  const auto& kernels = device.kernels();
+  if (kernels.pack_group == nullptr) return nullptr;
+  auto* packed = device.scratch(kernels.packed_bytes(x.rows, x.columns));
+  const auto call = make_call(x, any_part, nullptr);
+  device.pool().run((x.rows + 15) / 16, [&](std::size_t group) { kernels.pack_group(call, group, packed); });
+  return packed;
 }
 
 }  // namespace
 
 void matmul_cpu(const cpu_device& device, const_tensor x, std::span<const matmul_part> parts) {
-  if (x.rows == 0) return;
+  if (x.rows == 0 || parts.empty()) return;
+  const auto* packed = pack(device, x, parts.front());
   const auto items = cut(parts, device.pool().threads());
   device.pool().run(items.size(), [&](std::size_t i) {
-    device.kernels().matmul(make_call(x, parts[items[i].part]), items[i].begin, items[i].end);
+    device.kernels().matmul(make_call(x, parts[items[i].part], packed), items[i].begin, items[i].end);
   });
 }
 

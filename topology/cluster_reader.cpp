@@ -313,10 +313,10 @@ void cluster_reader::read_engine(yaml_section& section) {
   if (place.value->what != yaml_tree::kind::map) return;
   auto& engine = file_.engine;
   part.read_number("threads", engine.threads, 0, 1024);
-  if (part.read_number("block_tokens", engine.block_tokens, 1, 1024) &&
+  if (part.read_number("block_tokens", engine.block_tokens, 16, 1024) &&
       (engine.block_tokens & (engine.block_tokens - 1)) != 0)
     part.wrong("block_tokens",
-               fmt::format("is {}; give a power of two from 1 to 1024, such as 16", engine.block_tokens));
+               fmt::format("is {}; give a power of two from 16 to 1024, such as 16", engine.block_tokens));
   part.read_size("kv_memory", engine.kv_memory_bytes, 1ULL << 20, 1ULL << 44);
   part.read_number("kv_blocks", engine.kv_blocks, 1, (1ULL << 31) - 1);
   if (part.has("kv_memory") && part.has("kv_blocks"))

@@ -135,6 +135,7 @@ int run_node(const node_command_options& options) {
   auto model = read_model_bundle(file);
   for (const auto& group : file.groups)
     plan_shards(group, shape_of(model.config));
+  plan_node_memory(file, model, me.name);
 
   system_config config;
   caf::actor_system system{config};

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <fstream>
 #include <random>
 #include <stdexcept>
 #include <thread>
@@ -21,6 +22,7 @@
 #include "apps/troupe/version.hpp"
 #include "runtime/collective/make_communicator.hpp"
 #include "runtime/engine/model_executor.hpp"
+#include "runtime/model/memory_plan.hpp"
 #include "runtime/model/model.hpp"
 
 namespace troupe {
@@ -31,7 +33,12 @@ std::uint64_t random_number() {
   return std::uint64_t{device()} << 32U | device();
 }
 
+/// What can be had without swapping: the kernel's own estimate, which counts the page cache as free.
 std::uint64_t free_memory_bytes() {
+  std::ifstream file{"/proc/meminfo"};
+  std::string key, unit;
+  for (std::uint64_t kib = 0; file >> key >> kib >> unit;)
+    if (key == "MemAvailable:") return kib * 1024;
   return static_cast<std::uint64_t>(sysconf(_SC_AVPHYS_PAGES)) * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
 }
 
@@ -75,6 +82,10 @@ scheduler_options scheduling_of(const cluster_file& file, const group_spec& grou
   return options;
 }
 
+shard shard_of(const group_spec& group, std::uint32_t rank) {
+  return {rank % group.tensor, group.tensor, rank / group.tensor, group.pipeline};
+}
+
 communicator_options communicators_of(const cluster_file& file, const group_spec& group, std::uint32_t rank,
                                       const group_view& view) {
   communicator_options options;
@@ -102,7 +113,7 @@ executor_factory make_factory(caf::actor_system& system, const cluster_file& fil
   return [&system, file, group, rank, model, node](const group_view& view) -> std::unique_ptr<executor> {
     node_bootstrap_store store{system, node};
     auto whole = communicators_of(file, group, rank, view);
-    shard part{rank % group.tensor, group.tensor, rank / group.tensor, group.pipeline};
+    auto part = shard_of(group, rank);
     auto stage = whole;
     stage.name += "/stage" + std::to_string(part.stage);
     stage.rank = static_cast<int>(part.tensor_rank);
@@ -133,6 +144,30 @@ void check_served(const cluster_file& file) {
             fmt::format("group {}: {}: this build has no CUDA engine; use a cpu device, for example {}/cpu:0",
                         group.name, to_string(place), place.node));
   }
+}
+
+void plan_node_memory(const cluster_file& file, const model_bundle& model, const std::string& node) {
+  constexpr double mib = 1024.0 * 1024.0;
+  double needed = 0;
+  for (const auto& group : file.groups) {
+    for (std::uint32_t rank = 0; rank < group.ranks.size(); ++rank) {
+      if (group.ranks[rank].node != node) continue;
+      auto plan =
+          plan_memory(model.config, shard_of(group, rank), file.engine.block_tokens, file.engine.max_batch_tokens);
+      auto blocks = file.engine.kv_blocks != 0 ? file.engine.kv_blocks : plan.blocks_in(file.engine.kv_memory_bytes);
+      auto kv_bytes = static_cast<double>(blocks * plan.kv_bytes_per_block);
+      spdlog::info(
+          "memory-planned group={} rank={} device={} weights={:.1f}MiB kv={:.1f}MiB blocks={} activations={:.1f}MiB",
+          group.name, rank, to_string(group.ranks[rank].device), static_cast<double>(plan.weight_bytes) / mib,
+          kv_bytes / mib, blocks, static_cast<double>(plan.activation_bytes) / mib);
+      needed += static_cast<double>(plan.weight_bytes + plan.activation_bytes) + kv_bytes;
+    }
+  }
+  auto free = static_cast<double>(free_memory_bytes());
+  if (needed <= free) return;
+  throw std::invalid_argument(fmt::format(
+      "the ranks of node {} need {:.0f} MiB and {:.0f} MiB are free; make engine.kv_memory smaller or use more nodes",
+      node, needed / mib, free / mib));
 }
 
 void serving::start() const { caf::anon_send(node, begin{topology}); }

@@ -7,10 +7,11 @@
 namespace troupe {
 
 struct tokenize_options {
-  std::filesystem::path model;      ///< folder with tokenizer.json
-  bool decode = false;              ///< ids to text instead of text to ids
-  bool add_special_tokens = false;  ///< encode: with what the model's template puts around a text
-  bool skip_special = false;        ///< decode: leave out special tokens
+  std::filesystem::path model = {};  ///< folder with tokenizer.json
+  bool json = true;                  ///< JSON lines, the only format so far
+  bool decode = false;               ///< ids to text instead of text to ids
+  bool add_special_tokens = false;   ///< encode: with what the model's template puts around a text
+  bool skip_special = false;         ///< decode: leave out special tokens
 };
 
 /// `troupe tokenize --json`: one JSON string (or array of ids) a line in, one array of ids (or JSON string) a line out.

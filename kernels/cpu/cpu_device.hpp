@@ -7,6 +7,7 @@
 #include "kernels/cpu/isa.hpp"
 #include "kernels/cpu/kernel_table.hpp"
 #include "kernels/cpu/worker_pool.hpp"
+#include "kernels/host_buffer.hpp"
 
 namespace troupe {
 
@@ -22,10 +23,17 @@ class cpu_device {
   const cpu_kernels& kernels() const { return *kernels_; }
   worker_pool& pool() const { return pool_; }
 
+  /// Memory for the length of one op; the same again at the next call, grown where needed.
+  std::byte* scratch(std::size_t bytes) const {
+    if (scratch_.bytes() < bytes) scratch_ = host_buffer(bytes);
+    return scratch_.data();
+  }
+
  private:
   isa instructions_;
   const cpu_kernels* kernels_;
   mutable worker_pool pool_;
+  mutable host_buffer scratch_;
 };
 
 }  // namespace troupe

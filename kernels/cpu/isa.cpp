@@ -15,13 +15,15 @@ const char* to_string(isa x) {
       return "avx2";
     case isa::avx512:
       return "avx512";
+    case isa::amx:
+      return "amx";
   }
   return "unknown";
 }
 
 std::vector<isa> available_isas() {
   std::vector<isa> result;
-  for (auto candidate : {isa::portable, isa::avx2, isa::avx512})
+  for (auto candidate : {isa::portable, isa::avx2, isa::avx512, isa::amx})
     if (find_cpu_kernels(candidate) != nullptr) result.push_back(candidate);
   return result;
 }

@@ -14,6 +14,8 @@ const cpu_kernels* find_cpu_kernels(isa which) {
       return features.avx2_fma ? avx2_kernels() : nullptr;
     case isa::avx512:
       return features.avx512 ? avx512_kernels() : nullptr;
+    case isa::amx:
+      return features.avx512 && features.amx_bf16 ? amx_kernels() : nullptr;
   }
   return nullptr;
 }

@@ -20,6 +20,7 @@ struct matmul_call {
   const bf16* bias;  ///< or null
   float* out;
   std::size_t out_stride;
+  const void* packed = nullptr;  ///< x as pack_group left it, where the kernels have one
 };
 
 /// Causal attention of some tokens of one sequence, for the query heads that share one key/value head.
@@ -42,6 +43,9 @@ struct attention_call {
 
 /// The inner loops of the ops, built once for each instruction set. They run on the calling thread.
 struct cpu_kernels {
+  /// Null, or what `matmul` wants done before: x packed in groups of 16 rows, each by one call, into packed_bytes.
+  std::size_t (*packed_bytes)(std::size_t x_rows, std::size_t columns);
+  void (*pack_group)(const matmul_call& call, std::size_t group, void* packed);
   void (*matmul)(const matmul_call& call, std::size_t row_begin, std::size_t row_end);
   void (*attention_f32)(const attention_call& call);
   void (*attention_bf16)(const attention_call& call);
@@ -68,5 +72,6 @@ const cpu_kernels* find_cpu_kernels(isa which);
 const cpu_kernels* portable_kernels();
 const cpu_kernels* avx2_kernels();
 const cpu_kernels* avx512_kernels();
+const cpu_kernels* amx_kernels();
 
 }  // namespace troupe

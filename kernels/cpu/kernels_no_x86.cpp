@@ -8,5 +8,6 @@ namespace troupe {
 cpu_features detect_cpu_features() { return {}; }
 const cpu_kernels* avx2_kernels() { return nullptr; }
 const cpu_kernels* avx512_kernels() { return nullptr; }
+const cpu_kernels* amx_kernels() { return nullptr; }
 
 }  // namespace troupe

@@ -13,9 +13,19 @@ namespace troupe {
 /// newer processor where an older one runs it. For the same reason none of it calls a library function.
 template <class Simd>
 constexpr cpu_kernels make_kernels() {
-  return {matmul_rows<Simd>, attend<Simd, float>,    attend<Simd, bf16>, rms_norm_row<Simd>,
-          add_row<Simd>,     rope_head<Simd>,        silu_mul_row<Simd>, widen_row<Simd>,
-          arg_max_row<Simd>, exponentials_row<Simd>, random_fill<Simd>};
+  return {nullptr,
+          nullptr,
+          matmul_rows<Simd>,
+          attend<Simd, float>,
+          attend<Simd, bf16>,
+          rms_norm_row<Simd>,
+          add_row<Simd>,
+          rope_head<Simd>,
+          silu_mul_row<Simd>,
+          widen_row<Simd>,
+          arg_max_row<Simd>,
+          exponentials_row<Simd>,
+          random_fill<Simd>};
 }
 
 }  // namespace troupe

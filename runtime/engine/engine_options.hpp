@@ -16,7 +16,7 @@ struct engine_options {
   std::uint32_t kv_blocks = 0;         ///< 0: as many as kv_bytes hold
   std::uint64_t kv_bytes = 0;          ///< used when kv_blocks is 0
   std::size_t batch_tokens_max = 512;  ///< tokens of one step, prompt and decode together
-  std::string isa = "auto";            ///< auto, portable, avx2 or avx512
+  std::string isa = "auto";            ///< auto, portable, avx2, avx512 or amx
   dtype kv_type = dtype::f32;          ///< bf16 halves the cache and costs accuracy
 };
 

@@ -20,9 +20,8 @@ namespace {
 /// Takes all of the memory now: a step must not wait for the system to clear pages, nor find that there are none.
 void populate(const host_buffer& memory, worker_pool& pool) {
   constexpr std::size_t piece = std::size_t{64} << 20;
-  pool.run((memory.bytes() + piece - 1) / piece, [&](std::size_t i) {
-    memory.populate(i * piece, std::min(piece, memory.bytes() - i * piece));
-  });
+  pool.run((memory.bytes() + piece - 1) / piece,
+           [&](std::size_t i) { memory.populate(i * piece, std::min(piece, memory.bytes() - i * piece)); });
 }
 
 }  // namespace

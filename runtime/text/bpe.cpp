@@ -54,7 +54,9 @@ void bpe::add_merges(const bpe_definition& definition) {
     return found->second;
   };
   for (const auto& [left, right] : definition.merges) {
-    merges_.add(id_of(left), id_of(right), {rank, id_of(left + right)});
+    const token_id left_id = id_of(left);
+    const token_id right_id = id_of(right);
+    merges_.add(left_id, right_id, {rank, id_of(left + right)});
     ++rank;
   }
 }

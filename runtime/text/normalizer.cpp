@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/text/normalizer.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
+#include <vector>
 
 #include <utf8proc.h>
 
@@ -33,8 +35,39 @@ struct free_deleter {
   void operator()(utf8proc_uint8_t* memory) const { std::free(memory); }
 };
 
-void append_nfc(std::string_view text, std::string& out) {
-  if (text.empty()) return;
+struct mark {
+  std::string_view bytes;
+  std::uint8_t combining_class;
+};
+
+// utf8proc puts marks in order by swapping neighbours, which takes for ever on a long run of them. Runs that are in
+// order already cost it nothing.
+std::string with_ordered_marks(std::string_view text) {
+  std::string ordered;
+  std::vector<mark> run;
+  const auto flush = [&] {
+    std::stable_sort(run.begin(), run.end(),
+                     [](const mark& a, const mark& b) { return a.combining_class < b.combining_class; });
+    for (const mark& m : run)
+      ordered += m.bytes;
+    run.clear();
+  };
+  for (std::size_t i = 0; i < text.size();) {
+    const utf8_step step = next_utf8(text.substr(i));
+    const auto* property = utf8proc_get_property(static_cast<utf8proc_int32_t>(step.code_point));
+    const mark m{text.substr(i, step.length), static_cast<std::uint8_t>(property->combining_class)};
+    if (m.combining_class == 0) flush();
+    run.push_back(m);
+    if (m.combining_class == 0) flush();
+    i += step.length;
+  }
+  flush();
+  return ordered;
+}
+
+void append_nfc(std::string_view part, std::string& out) {
+  if (part.empty()) return;
+  const std::string text = with_ordered_marks(part);
   utf8proc_uint8_t* mapped = nullptr;
   const utf8proc_ssize_t length =
       utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()), static_cast<utf8proc_ssize_t>(text.size()),

@@ -5,8 +5,6 @@
 #include <string_view>
 
 struct pcre2_real_code_8;
-struct pcre2_real_match_data_8;
-struct pcre2_real_match_context_8;
 
 namespace troupe {
 
@@ -33,14 +31,9 @@ class split_regex {
   struct code_deleter {
     void operator()(pcre2_real_code_8* code) const;
   };
-  struct match_context_deleter {
-    void operator()(pcre2_real_match_context_8* context) const;
-  };
-
-  int match(std::string_view text, std::size_t from, pcre2_real_match_data_8* data) const;
+  class search;
 
   std::unique_ptr<pcre2_real_code_8, code_deleter> code_;
-  std::unique_ptr<pcre2_real_match_context_8, match_context_deleter> limits_;
   bool compiled_ = false;  // to machine code
 };
 

@@ -90,7 +90,7 @@ value evaluation::make_list(std::vector<value> items) {
     list->depth = std::max(list->depth, item.depth() + 1);
   }
   if (list->depth > nesting_max) fail("a list is nested too deep");
-  charge(items.size() / 8);
+  charge(items.size());
   list->items = std::move(items);
   return value(std::shared_ptr<const list_value>(std::move(list)));
 }
@@ -103,7 +103,7 @@ value evaluation::make_mapping(std::vector<std::pair<std::string, value>> entrie
     mapping->depth = std::max(mapping->depth, item.depth() + 1);
   }
   if (mapping->depth > nesting_max) fail("a mapping is nested too deep");
-  charge(entries.size() / 8);
+  charge(entries.size());
   mapping->entries = std::move(entries);
   return value(std::shared_ptr<const mapping_value>(std::move(mapping)));
 }
@@ -117,17 +117,20 @@ std::string evaluation::text_of(const value& v) const {
   fail(fmt::format("a {} cannot be written as text; the filter tojson can", v.type_name()));
 }
 
-std::vector<value> evaluation::items_of(const value& v) const {
-  if (const auto* list = v.list()) return list->items;
-  if (v.is_undefined()) return {};
+std::vector<value> evaluation::items_of(const value& v) {
   std::vector<value> items;
-  if (const auto* mapping = v.mapping()) {
+  if (const auto* list = v.list()) {
+    charge(list->items.size());
+    items = list->items;
+  } else if (const auto* mapping = v.mapping()) {
+    charge(mapping->entries.size());
     for (const auto& entry : mapping->entries)
       items.emplace_back(entry.first);
   } else if (v.is_string()) {
+    charge(v.string().size());
     for (const std::string_view character : characters_of(v.string()))
       items.emplace_back(character);
-  } else {
+  } else if (!v.is_undefined()) {
     fail(fmt::format("a {} has no items", v.type_name()));
   }
   return items;
@@ -248,7 +251,6 @@ evaluation::flow evaluation::run_statement(const if_statement& s) {
 
 std::vector<value> evaluation::loop_items(const for_statement& s) {
   std::vector<value> items = items_of(evaluate(*s.iterable));
-  charge(items.size());
   if (!s.condition) return items;
   std::vector<value> kept;
   for (const value& item : items) {

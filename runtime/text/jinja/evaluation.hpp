@@ -48,7 +48,7 @@ class evaluation {
   /// Python's str() of a value. A list or mapping is refused: templates use tojson.
   std::string text_of(const value& v) const;
   /// What a `for` over the value yields.
-  std::vector<value> items_of(const value& v) const;
+  std::vector<value> items_of(const value& v);
   /// `object.name` and `object[name]`
   value attribute_of(const value& object, const std::string& name) const;
   /// `item in container`

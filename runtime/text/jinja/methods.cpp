@@ -52,7 +52,7 @@ value split_method(evaluation& run, const value& v, const arguments& given) {
   const auto bound = bind(run, given, {"sep", "maxsplit"});
   const auto separator = optional_string(run, bound[0]);
   if (separator && separator->empty()) run.fail("split with an empty separator");
-  run.charge(need_string(run, v).size() / 8);
+  run.charge(need_string(run, v).size() / 2);
   std::vector<value> parts;
   for (const std::string_view part : split(v.string(), separator, optional_integer(run, bound[1], -1)))
     parts.emplace_back(part);

@@ -19,6 +19,7 @@ namespace {
 value add(evaluation& run, const value& left, const value& right) {
   if (left.is_string() && right.is_string()) return run.make_string(left.string() + right.string());
   if (left.list() != nullptr && right.list() != nullptr) {
+    run.charge(left.list()->items.size() + right.list()->items.size());
     std::vector<value> items = left.list()->items;
     items.insert(items.end(), right.list()->items.begin(), right.list()->items.end());
     return run.make_list(std::move(items));
@@ -156,7 +157,7 @@ value subscript(evaluation& run, const value& object, const value& index) {
     if (at < 0 || at >= length) return undefined_value{fmt::format("[{}]", index.integer())};
     return list->items[static_cast<std::size_t>(at)];
   }
-  run.charge(object.string().size() / 8);
+  run.charge(object.string().size() / 2);
   const auto characters = characters_of(object.string());
   const auto length = static_cast<std::int64_t>(characters.size());
   const std::int64_t at = index.integer() < 0 ? index.integer() + length : index.integer();
@@ -171,7 +172,7 @@ value slice(evaluation& run, const value& object, std::optional<std::int64_t> be
   if (const auto* list = object.list()) return run.make_list(sliced(list->items, begin, end, step));
   if (object.is_undefined()) run.fail(fmt::format("'{}' is undefined", object.undefined_name()));
   if (!object.is_string()) run.fail(fmt::format("a {} cannot be sliced", object.type_name()));
-  run.charge(object.string().size() / 8);
+  run.charge(object.string().size() / 2);
   std::string text;
   for (const std::string_view character : sliced(characters_of(object.string()), begin, end, step))
     text += character;

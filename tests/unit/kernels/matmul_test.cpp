@@ -56,7 +56,8 @@ TEST_CASE("a product is the naive one in double, for every number of rows and ra
   const auto outputs = GENERATE(as<std::size_t>(), 1, 7, 67, 130);
   INFO("rows " << rows << " columns " << columns << " outputs " << outputs);
   const problem p(rows, columns, outputs);
-  CHECK(greatest_error(p.run(device, 0, rows), p.naive()) < 1e-6);
+  // AMX keeps 16 bits of x.
+  CHECK(greatest_error(p.run(device, 0, rows), p.naive()) < (chosen_isa == isa::amx ? 2e-5 : 1e-6));
 }
 
 TEST_CASE("a row's product is the same bits alone, in any batch and with any number of threads") {

@@ -40,9 +40,9 @@ inline double greatest_error(const std::vector<float>& got, const std::vector<do
 }  // namespace troupe
 
 /// Runs the rest of the test once for each instruction set; those that this machine lacks are reported as skipped.
-#define FOR_EACH_ISA(device_name, thread_count)                                                    \
-  const auto chosen_isa = GENERATE(troupe::isa::portable, troupe::isa::avx2, troupe::isa::avx512); \
-  if (troupe::find_cpu_kernels(chosen_isa) == nullptr)                                             \
-    SKIP(std::string("this machine has no ") + troupe::to_string(chosen_isa));                     \
-  INFO("with " << troupe::to_string(chosen_isa));                                                  \
+#define FOR_EACH_ISA(device_name, thread_count)                                                                      \
+  const auto chosen_isa = GENERATE(troupe::isa::portable, troupe::isa::avx2, troupe::isa::avx512, troupe::isa::amx); \
+  if (troupe::find_cpu_kernels(chosen_isa) == nullptr)                                                               \
+    SKIP(std::string("this machine has no ") + troupe::to_string(chosen_isa));                                       \
+  INFO("with " << troupe::to_string(chosen_isa));                                                                    \
   const troupe::cpu_device device_name(thread_count, chosen_isa)

@@ -122,7 +122,7 @@ TEST_CASE("a number out of range is named with its range") {
   CHECK_THAT(problem_of(with_nodes("{a: {address: 127.0.0.1, port: 65536}}")),
              Equals("t.yaml:3: nodes.a.port: is 65536; give a whole number from 0 to 65535"));
   CHECK_THAT(problem_of(with("engine: {block_tokens: 24}")),
-             Equals("t.yaml:5: engine.block_tokens: is 24; give a power of two from 1 to 1024, such as 16"));
+             Equals("t.yaml:5: engine.block_tokens: is 24; give a power of two from 16 to 1024, such as 16"));
   CHECK_THAT(
       problem_of(with("engine: {max_batch_tokens: 32}")),
       Equals(

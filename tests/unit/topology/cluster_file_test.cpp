@@ -10,7 +10,7 @@ using namespace troupe;
 namespace {
 
 constexpr const char* two_machines = R"(cluster: demo
-model: models/demo                 # a Hugging Face folder: config.json, *.safetensors, tokenizer.json
+model: models/qwen3-0.6b           # a Hugging Face folder: config.json, *.safetensors, tokenizer.json
 nodes:
   a: {address: 10.0.0.1, port: 4242, http: 127.0.0.1:8080}
   b: {address: 10.0.0.2, port: 4242}
@@ -35,7 +35,7 @@ isolation: thread                  # process | thread (ranks inside the node pro
 TEST_CASE("a file with every part of the format is read whole") {
   auto file = parse_cluster_file(two_machines, "somewhere/t.yaml", {.insecure = true});
   CHECK(file.cluster == "demo");
-  CHECK(file.model == "somewhere/models/demo");
+  CHECK(file.model == "somewhere/models/qwen3-0.6b");
   CHECK(file.weights == "files");
   REQUIRE(file.nodes.size() == 2);
   CHECK(file.nodes[0].name == "a");

@@ -55,7 +55,7 @@ TEST_CASE("the logits of every reference prompt are those of the other implement
 }
 
 TEST_CASE("the logits are right with every instruction set that this machine has") {
-  const auto instructions = GENERATE(isa::portable, isa::avx2, isa::avx512);
+  const auto instructions = GENERATE(isa::portable, isa::avx2, isa::avx512, isa::amx);
   if (find_cpu_kernels(instructions) == nullptr) SKIP(std::string("this machine has no ") + to_string(instructions));
   const std::string name = GENERATE(from_range(model_names));
   INFO(name << " with " << to_string(instructions));

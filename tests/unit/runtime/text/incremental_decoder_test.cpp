@@ -36,7 +36,8 @@ TEST_CASE("the increments together are what decoding everything gives, and none 
   std::mt19937 random(3);
   for (int round = 0; round < 2000; ++round) {
     std::vector<troupe::token_id> ids(random() % 40);
-    for (auto& id : ids) id = static_cast<troupe::token_id>(random() % reference().vocabulary_size());
+    for (auto& id : ids)
+      id = static_cast<troupe::token_id>(random() % reference().vocabulary_size());
     for (const bool skip_special : {false, true})
       REQUIRE(decoded_in_steps(ids, skip_special) == reference().decode(ids, skip_special));
   }
@@ -46,7 +47,8 @@ TEST_CASE("a character split over several tokens comes out whole with its last t
   const auto ids = reference().encode("🦜");
   REQUIRE(ids.size() > 1);
   troupe::incremental_decoder decoder(reference());
-  for (std::size_t i = 0; i + 1 < ids.size(); ++i) CHECK(decoder.push(ids[i]).empty());
+  for (std::size_t i = 0; i + 1 < ids.size(); ++i)
+    CHECK(decoder.push(ids[i]).empty());
   CHECK(decoder.push(ids.back()) == "🦜");
   CHECK(decoder.finish().empty());
 }

@@ -36,10 +36,12 @@ TEST_CASE("short and long words are merged in the order that the ranks give") {
     const int letters = 2 + static_cast<int>(random() % 3);
     const int tokens = letters + 1 + static_cast<int>(random() % 12);
     for (int t = letters; t < tokens; ++t)
-      rules.add(static_cast<token_id>(random() % t), static_cast<token_id>(random() % t), {random() % 8U, t});
+      rules.add(static_cast<token_id>(random() % t), static_cast<token_id>(random() % t),
+                {static_cast<std::uint32_t>(random() % 8), t});
     for (const std::size_t length : {0U, 1U, 2U, 7U, 24U, 25U, 26U, 90U}) {
       std::vector<token_id> word;
-      for (std::size_t i = 0; i < length; ++i) word.push_back(static_cast<token_id>(random() % letters));
+      for (std::size_t i = 0; i < length; ++i)
+        word.push_back(static_cast<token_id>(random() % letters));
       const auto expected = merged_by_definition(rules, word);
       rules.apply(word);
       REQUIRE(word == expected);
@@ -49,7 +51,8 @@ TEST_CASE("short and long words are merged in the order that the ranks give") {
 
 TEST_CASE("a word of a million equal letters is merged without looking at every pair again and again") {
   merge_rules rules;
-  for (token_id t = 0; t < 19; ++t) rules.add(t, t, {static_cast<std::uint32_t>(t), t + 1});
+  for (token_id t = 0; t < 19; ++t)
+    rules.add(t, t, {static_cast<std::uint32_t>(t), t + 1});
   std::vector<token_id> word(1U << 20U, 0);
   rules.apply(word);
   CHECK(word == std::vector<token_id>{19, 19});

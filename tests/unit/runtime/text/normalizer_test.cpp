@@ -11,12 +11,24 @@ using troupe::to_nfc;
 
 TEST_CASE("text is composed to normal form C") {
   CHECK(to_nfc("e\u0301") == "\u00e9");
-  CHECK(to_nfc("q\u0307\u0323") == "q\u0323\u0307");                    // marks in canonical order
-  CHECK(to_nfc("\u1112\u1161\u11ab") == "\ud55c");                      // Hangul
-  CHECK(to_nfc("\u212b") == "\u00c5");                                  // a singleton
-  CHECK(to_nfc("\u0958") == "\u0915\u093c");                            // excluded from composition
+  CHECK(to_nfc("q\u0307\u0323") == "q\u0323\u0307");  // marks in canonical order
+  CHECK(to_nfc("\u1112\u1161\u11ab") == "\ud55c");    // Hangul
+  CHECK(to_nfc("\u212b") == "\u00c5");                // a singleton
+  CHECK(to_nfc("\u0958") == "\u0915\u093c");          // excluded from composition
   CHECK(to_nfc(std::string("a\0e\u0301", 5)) == std::string("a\0\u00e9", 4));
   CHECK(to_nfc("") == "");
+}
+
+TEST_CASE("a long run of marks is put in order without comparing each with each") {
+  std::string text = "e";
+  std::string below;
+  std::string above;
+  for (int i = 0; i < 300'000; ++i) {
+    text += "\u0301\u0323";
+    below += i == 0 ? "" : "\u0323";
+    above += "\u0301";
+  }
+  CHECK(to_nfc(text) == "\u1EB9" + below + above);
 }
 
 TEST_CASE("marks younger than Unicode 9 stay where they are, as in Hugging Face's normalizer") {

@@ -53,13 +53,27 @@ TEST_CASE("ignoring case knows the letters that fold to ASCII") {
 
 TEST_CASE("a construct that the two libraries read differently is refused by name") {
   const std::pair<std::string, std::string> cases[] = {
-      {R"(\p{N}{1,3}+)", "'+' at byte 11"}, {R"(\w+)", R"('\w')"},       {R"(\p{Han})", R"('\p{Han}')"},
-      {R"([a&&b])", "'&&'"},                {R"([a[bc]])", "'[b'"},      {R"(^a)", "'^'"},
-      {R"(a.b)", "'.'"},                    {R"((?<name>a))", "'(?<n'"}, {R"((a+)+b)", "'+'"},
-      {R"((a|b)*)", "'*'"},                 {R"(a{,3})", "'{,3}'"},      {R"(a{2}?)", "'?'"},
-      {R"((?i:stop))", "'st'"},             {R"((?i:é))", "not supported"}, {R"(\1)", R"('\1')"},
-      {R"(+a)", "'+'"},                     {R"([a)", "[ without ]"},    {R"(a))", "')'"},
-      {R"(\h)", R"('\h')"},                 {R"(a**)", "'*'"},           {R"(\p{L)", R"('\p{')"},
+      {R"(\p{N}{1,3}+)", "'+' at byte 10"},
+      {R"(\w+)", R"('\w')"},
+      {R"(\p{Han})", R"('\p{Han}')"},
+      {R"([a&&b])", "'&&'"},
+      {R"([a[bc]])", "'[b'"},
+      {R"(^a)", "'^'"},
+      {R"(a.b)", "'.'"},
+      {R"((?<name>a))", "'(?<n'"},
+      {R"((a+)+b)", "'+'"},
+      {R"((a|b)*)", "'*'"},
+      {R"(a{,3})", "'{,3}'"},
+      {R"(a{2}?)", "'?'"},
+      {R"((?i:stop))", "'st'"},
+      {R"((?i:é))", "not supported"},
+      {R"(\1)", R"('\1')"},
+      {R"(+a)", "'+'"},
+      {R"([a)", "[ without ]"},
+      {R"(a))", "')'"},
+      {R"(\h)", R"('\h')"},
+      {R"(a**)", "'*'"},
+      {R"(\p{L)", R"('\p{')"},
   };
   for (const auto& [pattern, named] : cases) {
     INFO(pattern);
@@ -73,5 +87,5 @@ TEST_CASE("a construct that the two libraries read differently is refused by nam
 TEST_CASE("a pattern that backtracks without end is stopped with an error") {
   const std::string text(20'000, 'a');
   collector c;
-  CHECK_THROWS_AS(troupe::split_regex("a*a*a*a*b").split(text, c), troupe::tokenizer_error);
+  CHECK_THROWS_AS(troupe::split_regex("a*a*a*a*[bc]").split(text, c), troupe::tokenizer_error);
 }

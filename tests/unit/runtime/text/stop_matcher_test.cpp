@@ -22,7 +22,8 @@ struct outcome {
 outcome run(const strings& stops, const strings& increments, bool include_stop = false) {
   stop_matcher matcher(stops, include_stop);
   outcome result;
-  for (const std::string& increment : increments) result.text += matcher.push(increment);
+  for (const std::string& increment : increments)
+    result.text += matcher.push(increment);
   result.matched = matcher.matched();
   result.text += matcher.finish();
   return result;
@@ -45,15 +46,18 @@ TEST_CASE("a stop string is found wherever the increments are cut, and the text 
   std::mt19937 random(17);
   const auto word = [&](std::size_t longest) {
     std::string text;
-    for (std::size_t n = 1 + random() % longest; n > 0; --n) text += static_cast<char>('a' + random() % 2);
+    for (std::size_t n = 1 + random() % longest; n > 0; --n)
+      text += static_cast<char>('a' + random() % 2);
     return text;
   };
   for (int round = 0; round < 5000; ++round) {
     strings stops;
-    for (std::size_t n = random() % 4; n > 0; --n) stops.push_back(word(6));
+    for (std::size_t n = random() % 4; n > 0; --n)
+      stops.push_back(word(6));
     strings increments;
     std::string text;
-    for (std::size_t n = random() % 12; n > 0; --n) text += increments.emplace_back(word(4));
+    for (std::size_t n = random() % 12; n > 0; --n)
+      text += increments.emplace_back(word(4));
     REQUIRE(run(stops, increments) == by_definition(stops, text));
   }
 }

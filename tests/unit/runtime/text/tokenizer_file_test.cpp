@@ -47,7 +47,7 @@ const std::vector<damage>& damages() {
       {[](json& f) { f["model"]["ignore_merges"] = "yes"; }, "model.ignore_merges"},
       {[](json& f) { f["model"].erase("vocab"); }, "'vocab' is missing"},
       {[](json& f) { f["model"]["vocab"] = json::array(); }, "model.vocab: is a array"},
-      {[](json& f) { f["model"]["vocab"] = json::object(); }, "byte 0x00"},
+      {[](json& f) { f["model"]["vocab"] = json::object(); }, "added_tokens: '<|endoftext|>' has the id 1021"},
       {[](json& f) { f["model"]["vocab"]["!"] = "0"; }, "model.vocab['!']"},
       {[](json& f) { f["model"]["vocab"]["!"] = -1; }, "model.vocab['!']"},
       {[](json& f) { f["model"]["vocab"]["!"] = 1.5; }, "model.vocab['!']"},
@@ -59,8 +59,14 @@ const std::vector<damage>& damages() {
       {[](json& f) { f["model"]["merges"][3] = "ab"; }, "model.merges[3]: is 'ab'"},
       {[](json& f) { f["model"]["merges"][3] = "a b c"; }, "model.merges[3]"},
       {[](json& f) { f["model"]["merges"][3] = json{"a"}; }, "model.merges[3]: has 1 parts"},
-      {[](json& f) { f["model"]["merges"][3] = json{1, 2}; }, "model.merges[3]: is a number"},
-      {[](json& f) { f["model"]["merges"][3] = json{"nowhere", "a"}; }, "'nowhere', which is not in the vocabulary"},
+      {[](json& f) {
+         f["model"]["merges"][3] = json{1, 2};
+       },
+       "model.merges[3]: is a number"},
+      {[](json& f) {
+         f["model"]["merges"][3] = json{"nowhere", "a"};
+       },
+       "'nowhere', which is not in the vocabulary"},
       {[](json& f) { f["added_tokens"] = json::object(); }, "added_tokens: is a object"},
       {[](json& f) { f["added_tokens"][0].erase("id"); }, "added_tokens[0]: 'id' is missing"},
       {[](json& f) { f["added_tokens"][0]["id"] = 7; }, "'<|endoftext|>' has the id 7"},
@@ -68,22 +74,46 @@ const std::vector<damage>& damages() {
       {[](json& f) { f["added_tokens"][0]["content"] = std::string(2000, 'x'); }, "2000 bytes long"},
       {[](json& f) { f["added_tokens"][0]["lstrip"] = 1; }, "added_tokens[0].lstrip"},
       {[](json& f) { f["added_tokens"][1]["content"] = "<|endoftext|>"; }, "<|endoftext|>"},
-      {[](json& f) { f["normalizer"] = {{"type", "Lowercase"}}; }, "'Lowercase', which is not supported"},
-      {[](json& f) { f["normalizer"] = {{"type", "Sequence"}, {"normalizers", {{{"type", "NFKC"}}}}}; }, "'NFKC'"},
+      {[](json& f) {
+         f["normalizer"] = {{"type", "Lowercase"}};
+       },
+       "'Lowercase', which is not supported"},
+      {[](json& f) {
+         f["normalizer"] = {{"type", "Sequence"}, {"normalizers", {{{"type", "NFKC"}}}}};
+       },
+       "'NFKC'"},
       {[](json& f) { f["normalizer"] = "NFC"; }, "normalizer: is a string"},
       {[](json& f) { f["pre_tokenizer"] = nullptr; }, "pre_tokenizer: is missing"},
-      {[](json& f) { f["pre_tokenizer"] = {{"type", "Metaspace"}}; }, "'Metaspace'"},
+      {[](json& f) {
+         f["pre_tokenizer"] = {{"type", "Metaspace"}};
+       },
+       "'Metaspace'"},
       {[](json& f) { f["pre_tokenizer"]["pretokenizers"].erase(1); }, "ByteLevel once, as its last step"},
       {[](json& f) { f["pre_tokenizer"]["pretokenizers"] = json::array(); }, "has 0 steps"},
       {[](json& f) { f["pre_tokenizer"]["pretokenizers"][0]["behavior"] = "Removed"; }, "'Removed'"},
       {[](json& f) { f["pre_tokenizer"]["pretokenizers"][0]["invert"] = true; }, "invert"},
-      {[](json& f) { f["pre_tokenizer"]["pretokenizers"][0]["pattern"] = {{"Regex", R"(\w+)"}}; }, R"('\w')"},
-      {[](json& f) { f["pre_tokenizer"]["pretokenizers"][0]["pattern"] = {{"Glob", "*"}}; }, "'String' is missing"},
+      {[](json& f) {
+         f["pre_tokenizer"]["pretokenizers"][0]["pattern"] = {{"Regex", R"(\w+)"}};
+       },
+       R"('\w')"},
+      {[](json& f) {
+         f["pre_tokenizer"]["pretokenizers"][0]["pattern"] = {{"Glob", "*"}};
+       },
+       "'String' is missing"},
       {[](json& f) { f["decoder"] = nullptr; }, "decoder: is missing"},
-      {[](json& f) { f["decoder"] = {{"type", "Metaspace"}}; }, "decoder.type: is 'Metaspace'"},
-      {[](json& f) { f["post_processor"] = {{"type", "BertProcessing"}}; }, "'BertProcessing'"},
+      {[](json& f) {
+         f["decoder"] = {{"type", "Metaspace"}};
+       },
+       "decoder.type: is 'Metaspace'"},
+      {[](json& f) {
+         f["post_processor"] = {{"type", "BertProcessing"}};
+       },
+       "'BertProcessing'"},
       {[](json& f) { f["post_processor"]["single"] = json::array(); }, "does not have the text itself"},
-      {[](json& f) { f["post_processor"]["single"].push_back({{"SpecialToken", {{"id", "<b>"}}}}); }, "'<b>'"},
+      {[](json& f) {
+         f["post_processor"]["single"].push_back({{"SpecialToken", {{"id", "<b>"}}}});
+       },
+       "'<b>'"},
       {[](json& f) { f["version"] = "2.0"; }, "version: is \"2.0\""},
   };
   return all;
@@ -104,7 +134,8 @@ TEST_CASE("a file that is wrong or not supported gives one error that names the 
 TEST_CASE("other ways to write the same tokenizer are understood") {
   json file = reference();
   const auto expected = load(file.dump()).encode("Hello  wörld, 你好 12");
-  for (auto& merge : file["model"]["merges"]) merge = merge[0].get<std::string>() + " " + merge[1].get<std::string>();
+  for (auto& merge : file["model"]["merges"])
+    merge = merge[0].get<std::string>() + " " + merge[1].get<std::string>();
   file["model"]["merges"].insert(file["model"]["merges"].begin(), "#version: 0.2");
   file["model"].erase("type");
   file["model"].erase("dropout");
@@ -124,7 +155,8 @@ TEST_CASE("JSON that is broken, nested without end or cut off anywhere is refuse
   CHECK_THROWS_AS(load("{\"model\":{\"vocab\":{\"\xFF\":1}}}"), troupe::tokenizer_error);
   const std::string whole = reference().dump();
   std::mt19937 random(5);
-  for (int i = 0; i < 100; ++i) CHECK_THROWS_AS(load(whole.substr(0, random() % whole.size())), troupe::tokenizer_error);
+  for (int i = 0; i < 100; ++i)
+    CHECK_THROWS_AS(load(whole.substr(0, random() % whole.size())), troupe::tokenizer_error);
 }
 
 TEST_CASE("a file with random bytes changed loads or is refused, and nothing else happens") {
@@ -135,7 +167,8 @@ TEST_CASE("a file with random bytes changed loads or is refused, and nothing els
     std::string changed = whole;
     // Most of the file is the vocabulary: the beginning and the end are hit more often.
     const std::size_t span = i % 3 == 0 ? changed.size() : 600;
-    for (int n = 0; n < 3; ++n) changed[(i % 3 == 1 ? changed.size() - span : 0) + random() % span] = "\"{}[],:0a9-x \xE4"[random() % 14];
+    for (int n = 0; n < 3; ++n)
+      changed[(i % 3 == 1 ? changed.size() - span : 0) + random() % span] = "\"{}[],:0a9-x \xE4"[random() % 14];
     try {
       load(changed).encode("Hello wörld <|im_end|> 你好");
     } catch (const troupe::tokenizer_error&) {
@@ -148,7 +181,8 @@ TEST_CASE("a file with random bytes changed loads or is refused, and nothing els
 TEST_CASE("errors about a file name it") {
   CHECK_THROWS_WITH(troupe::tokenizer::from_folder("/nowhere/at/all"),
                     ContainsSubstring("/nowhere/at/all/tokenizer.json: there is no such file"));
-  CHECK_THROWS_WITH(troupe::tokenizer::from_file(reference_file.parent_path()), ContainsSubstring("not a regular file"));
+  CHECK_THROWS_WITH(troupe::tokenizer::from_file(reference_file.parent_path()),
+                    ContainsSubstring("not a regular file"));
   CHECK_THROWS_WITH(troupe::tokenizer::from_file(reference_file.parent_path() / "tokenizer_config.json"),
                     ContainsSubstring("tokenizer_config.json: the file: 'model' is missing"));
 }

@@ -14,7 +14,8 @@ namespace {
 std::string assembled(std::string_view bytes, std::size_t increment) {
   troupe::utf8_assembler assembler;
   std::string text;
-  for (std::size_t i = 0; i < bytes.size(); i += increment) assembler.push(bytes.substr(i, increment), text);
+  for (std::size_t i = 0; i < bytes.size(); i += increment)
+    assembler.push(bytes.substr(i, increment), text);
   assembler.finish(text);
   return text;
 }
@@ -49,5 +50,6 @@ TEST_CASE("bytes that are no character become what Python's errors='replace' mak
       {"\xF4\x90\x80\x80", "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD"},
   };
   for (const auto& [bytes, expected] : cases)
-    for (std::size_t increment = 1; increment <= bytes.size(); ++increment) CHECK(assembled(bytes, increment) == expected);
+    for (std::size_t increment = 1; increment <= bytes.size(); ++increment)
+      CHECK(assembled(bytes, increment) == expected);
 }

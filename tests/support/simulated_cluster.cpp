@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/support/simulated_cluster.hpp"
+
+#include <optional>
+
+#include "actors/detokenizer.hpp"
+#include "actors/node.hpp"
+#include "actors/tokenizer.hpp"
+#include "actors/topology.hpp"
+
+namespace troupe {
+namespace {
+
+cluster_file make_file(const simulated_cluster_options& options) {
+  cluster_file file;
+  file.cluster = "simulated";
+  file.isolation = isolation_mode::thread;
+  file.nodes.push_back({"a", {"127.0.0.1", 0}, std::nullopt, {}});
+  for (std::uint32_t index = 0; index < options.groups; ++index) {
+    group_spec group;
+    group.name = "g" + std::to_string(index);
+    group.tensor = options.tensor;
+    group.pipeline = options.pipeline;
+    auto size = options.tensor * options.pipeline;
+    for (std::uint32_t rank = 0; rank < size; ++rank)
+      group.ranks.push_back({"a", {rank_device_kind::cpu, index * size + rank}});
+    file.groups.push_back(std::move(group));
+  }
+  return file;
+}
+
+rank_recipe make_recipe(const simulated_cluster_options& options) {
+  return [options](const rank_start& start, const node_actor&) {
+    auto sampling_rank = (options.pipeline - 1) * options.tensor;
+    rank_parts parts;
+    parts.detached = false;
+    parts.options.identity.group = start.group;
+    parts.options.identity.rank = start.rank;
+    parts.options.identity.incarnation = start.incarnation;
+    parts.options.sampling_rank = sampling_rank;
+    auto& scheduling = parts.options.scheduler;
+    scheduling.context_length = options.context;
+    scheduling.max_batch_tokens = 64;
+    scheduling.max_queue = options.max_queue;
+    scheduling.feed_sampled = options.pipeline == 1;
+    scheduling.plans_in_flight = options.pipeline == 1 ? 2 : options.pipeline + 1;
+    auto scripted = options.ranks ? options.ranks(start) : scripted_options{};
+    scripted.vocabulary_size = static_cast<std::size_t>(options.vocabulary_size);
+    scripted.blocks = options.blocks;
+    scripted.samples = start.rank == sampling_rank;
+    parts.make_executor = [scripted](const group_view&) { return std::make_unique<scripted_executor>(scripted); };
+    return parts;
+  };
+}
+
+/// A client: notes what it is told.
+caf::behavior note_answers(caf::event_based_actor* self, std::shared_ptr<simulated_cluster::client_view> view,
+                           router_actor router, submit message) {
+  message.sink = caf::actor_cast<answer_sink_actor>(self);
+  self->request(router, std::chrono::seconds(60), std::move(message))
+      .then(
+          [view](const accepted& info) {
+            view->accepted = true;
+            view->request = info.request;
+          },
+          [view](const caf::error& reason) {
+            view->refusal = code_name(reason);
+            view->refusal_sentence = describe(reason);
+          });
+  return {[view](const answer& piece) {
+    for (const auto& token : piece.event.tokens)
+      view->tokens.push_back(token.token);
+    view->events.push_back(piece.event);
+  }};
+}
+
+}  // namespace
+
+simulated_cluster::simulated_cluster(simulated_cluster_options options) : options_(std::move(options)) {
+  auto text = std::make_shared<const prompt_encoder>();
+  auto tokenizer = system.spawn<tokenizer_impl>(text);
+  auto detokenizer = system.spawn<detokenizer_impl>(nullptr);
+  router_options routing;
+  routing.node = "a";
+  routing.model = {"simulated", options_.vocabulary_size, options_.context};
+  router = system.spawn<router_impl>(std::vector<tokenizer_actor>{tokenizer}, detokenizer, routing);
+  auto file = make_file(options_);
+  auto launcher = std::make_shared<thread_launcher>(system, make_recipe(options_));
+  node_options node_settings;
+  node_settings.name = "a";
+  node = system.spawn<node_impl>(file, node_settings, launcher, router);
+  topology_ = system.spawn<topology_impl>(file, membership_options{});
+  all_ = {caf::actor_cast<caf::actor>(tokenizer), caf::actor_cast<caf::actor>(detokenizer),
+          caf::actor_cast<caf::actor>(router), caf::actor_cast<caf::actor>(node),
+          caf::actor_cast<caf::actor>(topology_)};
+  caf::anon_send(node, begin{topology_});
+  pass(std::chrono::seconds(2));
+}
+
+simulated_cluster::~simulated_cluster() {
+  for (auto& [ticket, client] : clients_)
+    caf::anon_send_exit(client, caf::exit_reason::user_shutdown);
+  for (auto& actor : all_)
+    caf::anon_send_exit(actor, caf::exit_reason::user_shutdown);
+  settle();
+}
+
+std::uint64_t simulated_cluster::submit_tokens(std::vector<token_id> prompt, std::uint32_t max_tokens,
+                                               std::uint32_t credit) {
+  generation what;
+  what.prompt.kind = prompt_kind::tokens;
+  what.prompt.tokens = std::move(prompt);
+  what.stops.max_tokens = max_tokens;
+  return submit_generation(std::move(what), credit);
+}
+
+std::uint64_t simulated_cluster::submit_generation(generation what, std::uint32_t credit) {
+  auto ticket = ++tickets_;
+  views_[ticket] = std::make_shared<client_view>();
+  clients_[ticket] = system.spawn(note_answers, views_[ticket], router, submit{ticket, std::move(what), {}, credit});
+  return ticket;
+}
+
+void simulated_cluster::grant_answers(std::uint64_t ticket, std::uint32_t answers) {
+  caf::anon_send(router, grant{view(ticket).request, answers});
+  settle();
+}
+
+void simulated_cluster::cancel_request(std::uint64_t ticket) { caf::anon_send(router, cancel{view(ticket).request}); }
+
+void simulated_cluster::lose_client(std::uint64_t ticket) {
+  caf::anon_send_exit(clients_.at(ticket), caf::exit_reason::kill);
+}
+
+std::shared_ptr<bool> simulated_cluster::drain_node() {
+  auto drained = std::make_shared<bool>(false);
+  system.spawn([this, drained](caf::event_based_actor* self) {
+    self->request(node, caf::infinite, drain{}).then([drained] { *drained = true; });
+  });
+  return drained;
+}
+
+std::vector<token_id> simulated_cluster::foretold(std::vector<token_id> prompt, std::size_t count) const {
+  std::vector<token_id> answer;
+  for (std::size_t i = 0; i < count; ++i) {
+    answer.push_back(scripted_executor::next_token(prompt, static_cast<std::size_t>(options_.vocabulary_size)));
+    prompt.push_back(answer.back());
+  }
+  return answer;
+}
+
+namespace {
+
+/// Asks an actor and handles messages until it has answered.
+template <class Result, class Handle, class Message>
+Result ask(simulated_cluster& cluster, const Handle& actor, Message message) {
+  auto result = std::make_shared<std::optional<Result>>();
+  cluster.system.spawn([result, actor, message](caf::event_based_actor* self) {
+    self->request(actor, caf::infinite, message).then([result](Result& value) { *result = std::move(value); });
+  });
+  cluster.settle();
+  return result->value();
+}
+
+}  // namespace
+
+router_status simulated_cluster::router_state() { return ask<router_status>(*this, router, get_status{}); }
+group_statistics simulated_cluster::group_state() {
+  return ask<group_statistics>(*this, node, get_group_statistics{"g0"});
+}
+cluster_view simulated_cluster::cluster_state() { return ask<node_status>(*this, node, get_status{}).view; }
+
+}  // namespace troupe
