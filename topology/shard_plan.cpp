@@ -16,7 +16,6 @@ std::string find_undivided(const model_shape& shape, std::uint32_t tensor) {
   if (shape.query_heads % tensor != 0) return fmt::format("{} query heads", shape.query_heads);
   if (shape.kv_heads % tensor != 0 && tensor % shape.kv_heads != 0) return fmt::format("{} KV heads", shape.kv_heads);
   if (shape.intermediate % tensor != 0) return fmt::format("the feed-forward width {}", shape.intermediate);
-  if (shape.vocabulary % tensor != 0) return fmt::format("the vocabulary of {}", shape.vocabulary);
   return {};
 }
 

@@ -16,7 +16,6 @@ struct model_shape {
   std::uint32_t query_heads = 0;
   std::uint32_t kv_heads = 0;
   std::uint32_t intermediate = 0;  ///< width of the feed-forward part
-  std::uint32_t vocabulary = 0;
 };
 
 /// The share of one rank. Heads are the query heads [first_query_head, first_query_head + query_heads), and likewise

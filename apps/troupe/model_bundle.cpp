@@ -31,7 +31,6 @@ model_shape shape_of(const model_config& config) {
   shape.query_heads = static_cast<std::uint32_t>(config.heads);
   shape.kv_heads = static_cast<std::uint32_t>(config.kv_heads);
   shape.intermediate = static_cast<std::uint32_t>(config.intermediate_size);
-  shape.vocabulary = static_cast<std::uint32_t>(config.vocabulary_size);
   return shape;
 }
 

@@ -20,7 +20,7 @@
 #include "actors/tokenizer.hpp"
 #include "actors/topology.hpp"
 #include "apps/troupe/version.hpp"
-#include "runtime/collective/make_communicator.hpp"
+#include "runtime/collective/group_communicators.hpp"
 #include "runtime/engine/model_executor.hpp"
 #include "runtime/model/memory_plan.hpp"
 #include "runtime/model/model.hpp"
@@ -112,22 +112,15 @@ executor_factory make_factory(caf::actor_system& system, const cluster_file& fil
                               std::uint32_t rank, const model_bundle& model, const node_actor& node) {
   return [&system, file, group, rank, model, node](const group_view& view) -> std::unique_ptr<executor> {
     node_bootstrap_store store{system, node};
-    auto whole = communicators_of(file, group, rank, view);
-    auto part = shard_of(group, rank);
-    auto stage = whole;
-    stage.name += "/stage" + std::to_string(part.stage);
-    stage.rank = static_cast<int>(part.tensor_rank);
-    stage.size = static_cast<int>(part.tensor_size);
-    executor_links links;
-    if (part.tensor_size > 1) links.tensor = make_communicator(stage, store);
-    if (part.stages > 1) links.world = make_communicator(whole, store);
+    auto links = make_group_communicators(communicators_of(file, group, rank, view), static_cast<int>(group.tensor),
+                                          static_cast<int>(group.pipeline), store);
     engine_options options;
     options.threads = threads_of(file, group.ranks[rank].node);
     options.block_tokens = file.engine.block_tokens;
     options.kv_blocks = static_cast<std::uint32_t>(file.engine.kv_blocks);
     options.kv_bytes = file.engine.kv_memory_bytes;
     options.batch_tokens_max = file.engine.max_batch_tokens;
-    return std::make_unique<model_executor>(open_model(model.source), part, std::move(links), options);
+    return std::make_unique<model_executor>(open_model(model.source), shard_of(group, rank), std::move(links), options);
   };
 }
 

@@ -58,22 +58,41 @@ bf16 round_to_bf16(float x) {
 
 float widen(bf16 x) { return __builtin_bit_cast(float, static_cast<std::uint32_t>(x.bits) << 16); }
 
+/// The two parts of one step of a row of x; what is outside the matrix is zero.
+struct split_columns {
+  bf16 first[step_columns];
+  bf16 second[step_columns];
+
+  split_columns(const float* x, std::size_t count) {
+    float values[step_columns] = {};
+    for (std::size_t j = 0; j < count; ++j)
+      values[j] = x[j];
+    for (std::size_t j = 0; j < step_columns; ++j) {
+      first[j] = round_to_bf16(values[j]);
+      second[j] = round_to_bf16(values[j] - widen(first[j]));
+    }
+  }
+};
+
+/// Stores pairs of columns `width` pairs apart.
+void put_pairs(const bf16* columns, std::size_t width, bf16* to) {
+  for (std::size_t pair = 0; pair < step_columns / 2; ++pair)
+    __builtin_memcpy(to + pair * width * 2, columns + pair * 2, 2 * sizeof(bf16));
+}
+
 /// Layout of a group: for each step the first parts, then the second, each [pair][row of x][2].
 void pack_group(const matmul_call& call, std::size_t group, void* packed) {
   const auto width = group_width(call.x_rows);
   auto* to = static_cast<bf16*>(packed) + group * group_elements(width, call.columns);
   for (std::size_t step = 0; step < step_count(call.columns); ++step, to += 2 * part_elements(width)) {
+    const auto column = step * step_columns;
+    const auto left = call.columns - column;
     for (std::size_t i = 0; i < width; ++i) {
       const auto row = group * group_rows + i;
-      for (std::size_t j = 0; j < step_columns; ++j) {
-        const auto column = step * step_columns + j;
-        const bool inside = row < call.x_rows && column < call.columns;
-        const float x = inside ? call.x[row * call.x_stride + column] : 0.0F;
-        const auto first = round_to_bf16(x);
-        const auto at = (j / 2 * width + i) * 2 + j % 2;
-        to[at] = first;
-        to[part_elements(width) + at] = round_to_bf16(x - widen(first));
-      }
+      const auto count = row >= call.x_rows ? 0 : left < step_columns ? left : step_columns;
+      const split_columns parts(call.x + (count == 0 ? 0 : row * call.x_stride + column), count);
+      put_pairs(parts.first, width, to + 2 * i);
+      put_pairs(parts.second, width, to + part_elements(width) + 2 * i);
     }
   }
 }
@@ -99,9 +118,13 @@ struct weight_rows {
     return padded;
   }
 
-  void prefetch(std::size_t column) const {
+  /// What comes `prefetch_columns` after a column; after the last ones, the rows that are multiplied next.
+  void prefetch_after(std::size_t column) const {
+    constexpr std::size_t prefetch_columns = 256;
+    const auto ahead = column + prefetch_columns;
+    const auto* from = ahead < columns ? data + ahead : data + 2 * tile_rows * stride + (ahead - columns);
     for (std::size_t i = 0; i < count; ++i)
-      __builtin_prefetch(data + i * stride + column);
+      __builtin_prefetch(from + i * stride);
   }
 };
 
@@ -127,13 +150,12 @@ void load_weights(weight_rows& upper, weight_rows& lower, std::size_t column) {
 
 /// Sums of 32 weight rows with one group of x rows into tiles 0 and 2.
 void multiply_one(weight_rows& upper, weight_rows& lower, const bf16* x, std::size_t width, std::size_t columns) {
-  constexpr std::size_t prefetch_columns = 256;
   const auto row_bytes = 4 * width;
   _tile_zero(0);
   _tile_zero(2);
   for (std::size_t column = 0; column < columns; column += step_columns, x += 2 * part_elements(width)) {
-    upper.prefetch(column + prefetch_columns);
-    lower.prefetch(column + prefetch_columns);
+    upper.prefetch_after(column);
+    lower.prefetch_after(column);
     load_weights(upper, lower, column);
     _tile_loadd(6, x, row_bytes);
     _tile_loadd(7, x + part_elements(width), row_bytes);

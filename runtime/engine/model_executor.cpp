@@ -26,14 +26,13 @@ void populate(const host_buffer& memory, worker_pool& pool) {
 
 }  // namespace
 
-model_executor::model_executor(model source, const shard& part, executor_links links, engine_options options)
+model_executor::model_executor(model source, const shard& part, group_communicators links, engine_options options)
     : model_(std::move(source)), part_(part), options_(std::move(options)), links_(std::move(links)) {
   if (auto error = find_error(model_.config, part_); !error.empty()) throw config_error(error);
   check_options();
   device_ = std::make_unique<cpu_device>(options_.threads, choose_isa(options_.isa));
   assert(part_.tensor_size == 1 || (links_.tensor && links_.tensor->size() == static_cast<int>(part_.tensor_size)));
-  assert(part_.stages == 1 ||
-         (links_.world && links_.world->size() == static_cast<int>(part_.tensor_size * part_.stages)));
+  assert(part_.stages == 1 || (links_.pipeline && links_.pipeline->size() == static_cast<int>(part_.stages)));
 }
 
 model_executor::~model_executor() = default;
@@ -73,7 +72,7 @@ load_report model_executor::load(const load_progress& progress) {
   populate(cache_.memory(), device_->pool());
   sequences_.emplace(sequence_limits{model_.config.vocabulary_size, model_.config.positions_max, options_.block_tokens,
                                      one_layer.blocks, options_.batch_tokens_max, part_.stages == 1});
-  decoder_.emplace(model_.config, part_, weights_, group_links{links_.tensor.get(), links_.world.get()},
+  decoder_.emplace(model_.config, part_, weights_, group_links{links_.tensor.get(), links_.pipeline.get()},
                    options_.batch_tokens_max);
   if (samples() && part_.tensor_size > 1)
     gathered_ = host_buffer(activations::logit_rows * model_.config.vocabulary_size * sizeof(float));
@@ -101,7 +100,7 @@ step_result model_executor::run(const step_plan& plan) {
 void model_executor::abort() noexcept {
   stop_.store(true);
   if (links_.tensor) links_.tensor->abort();
-  if (links_.world) links_.world->abort();
+  if (links_.pipeline) links_.pipeline->abort();
 }
 
 void model_executor::fill_batch(const std::vector<applied_entry>& entries) {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "kernels/cpu/cpu_device.hpp"
-#include "runtime/collective/communicator.hpp"
+#include "runtime/collective/group_communicators.hpp"
 #include "runtime/engine/engine_options.hpp"
 #include "runtime/engine/executor.hpp"
 #include "runtime/engine/sequence_table.hpp"
@@ -19,19 +19,13 @@
 
 namespace troupe {
 
-/// The ranks an executor computes with; null where it is alone. World rank = stage * tensor_size + tensor_rank.
-struct executor_links {
-  std::unique_ptr<communicator> tensor;
-  std::unique_ptr<communicator> world;
-};
-
 /// One shard of a model on the CPU. The last stage's tensor rank 0 samples; with one stage it tells the other tensor
 /// ranks what it sampled, so that plans may say feed_sampled.
 class model_executor final : public executor {
  public:
-  /// Throws config_error when the model cannot be split so or an option is out of range, std::invalid_argument for an
-  /// instruction set that is not available.
-  model_executor(model source, const shard& part, executor_links links, engine_options options);
+  /// `links` may be null where this rank is alone. Throws config_error when the model cannot be split so or an option
+  /// is out of range, std::invalid_argument for an instruction set that is not available.
+  model_executor(model source, const shard& part, group_communicators links, engine_options options);
   ~model_executor() override;
 
   load_report load(const load_progress& progress) override;
@@ -58,7 +52,7 @@ class model_executor final : public executor {
   const model model_;
   const shard part_;
   const engine_options options_;
-  executor_links links_;
+  group_communicators links_;
   std::atomic<bool> stop_{false};
   std::unique_ptr<cpu_device> device_;
   std::shared_ptr<const shard_weights> weights_;

@@ -54,8 +54,7 @@ void decoder::forward(const execution& on, const decoder_batch& batch, const kv_
     feed_forward(on, layer, tokens);
     add(on, hidden, delta);
   }
-  if (!part_.last_stage())
-    links_.world->send(std::as_bytes(flat(hidden)), links_.world->rank() + static_cast<int>(part_.tensor_size));
+  if (!part_.last_stage()) links_.pipeline->send(std::as_bytes(flat(hidden)), links_.pipeline->rank() + 1);
 }
 
 void decoder::take_rows(const execution& on, const decoder_batch& batch, tensor hidden) {
@@ -63,8 +62,7 @@ void decoder::take_rows(const execution& on, const decoder_batch& batch, tensor 
     embedding(on, weights_->embedding, static_cast<std::int32_t>(layout_.vocabulary.begin), batch.tokens, hidden);
     reduce(hidden);
   } else {
-    links_.world->receive(std::as_writable_bytes(flat(hidden)),
-                          links_.world->rank() - static_cast<int>(part_.tensor_size));
+    links_.pipeline->receive(std::as_writable_bytes(flat(hidden)), links_.pipeline->rank() - 1);
   }
 }
 

@@ -29,8 +29,8 @@ struct decoder_batch {
 
 /// The other ranks of a shard's group; null where there are none.
 struct group_links {
-  communicator* tensor = nullptr;  ///< rank = tensor_rank
-  communicator* world = nullptr;   ///< rank = stage * tensor_size + tensor_rank
+  communicator* tensor = nullptr;    ///< rank = tensor_rank
+  communicator* pipeline = nullptr;  ///< this shard in all stages; rank = stage
 };
 
 /// The forward pass of one shard, written once as a list of ops: Llama; Qwen3 adds a norm of query and key heads,

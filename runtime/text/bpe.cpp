@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/text/bpe.hpp"
 
+#include <algorithm>
 #include <unordered_map>
 
 #include <fmt/format.h>
@@ -79,31 +80,37 @@ void bpe::find_byte_tokens() {
 void bpe::find_whole_words(bool ignore_merges) {
   whole_word_.assign(tokens_.size(), ignore_merges);
   if (ignore_merges) return;
+  std::vector<token_id> merged;
   for (std::size_t i = 0; i < tokens_.size(); ++i) {
     const auto id = static_cast<token_id>(i);
     if (!tokens_.contains(id) || tokens_.find(tokens_.bytes(id)) != id) continue;
-    whole_word_[i] = merge(tokens_.bytes(id)) == std::vector<token_id>{id};
+    const std::string_view word = tokens_.bytes(id);
+    if (!has_byte_tokens(word)) continue;
+    merged.clear();
+    merge_word(word, merged);
+    whole_word_[i] = merged == std::vector<token_id>{id};
   }
 }
 
-std::vector<token_id> bpe::merge(std::string_view word) const {
-  std::vector<token_id> ids;
-  ids.reserve(word.size());
-  for (const char byte : word) {
-    ids.push_back(byte_tokens_[static_cast<std::uint8_t>(byte)]);
-    if (ids.back() < 0) return {};  // only while looking at tokens: no text has such a byte
-  }
-  merges_.apply(ids);
-  return ids;
+// False for a token with a byte that no text has and the vocabulary has no token for.
+bool bpe::has_byte_tokens(std::string_view word) const {
+  return std::all_of(word.begin(), word.end(),
+                     [this](char byte) { return byte_tokens_[static_cast<std::uint8_t>(byte)] >= 0; });
+}
+
+void bpe::merge_word(std::string_view word, std::vector<token_id>& out) const {
+  const std::size_t first = out.size();
+  for (const char byte : word)
+    out.push_back(byte_tokens_[static_cast<std::uint8_t>(byte)]);
+  merges_.apply(out, first);
 }
 
 void bpe::encode_word(std::string_view word, std::vector<token_id>& out) const {
   if (const auto id = tokens_.find(word); id && whole_word_[*id]) {
     out.push_back(*id);
-    return;
+  } else {
+    merge_word(word, out);
   }
-  const std::vector<token_id> ids = merge(word);
-  out.insert(out.end(), ids.begin(), ids.end());
 }
 
 }  // namespace troupe

@@ -36,7 +36,8 @@ class bpe {
   void add_merges(const bpe_definition& definition);
   void find_byte_tokens();
   void find_whole_words(bool ignore_merges);
-  std::vector<token_id> merge(std::string_view word) const;
+  bool has_byte_tokens(std::string_view word) const;
+  void merge_word(std::string_view word, std::vector<token_id>& out) const;
 
   vocabulary tokens_;
   merge_rules merges_;

@@ -24,46 +24,48 @@ constexpr std::uint32_t none = ~std::uint32_t{0};
 
 }  // namespace
 
-void merge_rules::apply(std::vector<token_id>& ids) const {
-  if (ids.size() < 2) return;
-  if (ids.size() <= scan_limit) {
-    apply_by_scanning(ids);
+void merge_rules::apply(std::vector<token_id>& ids, std::size_t first) const {
+  const std::size_t count = ids.size() - first;
+  if (count < 2) return;
+  if (count <= scan_limit) {
+    apply_by_scanning(ids, first);
   } else {
-    apply_by_heap(ids);
+    apply_by_heap(ids, first);
   }
 }
 
-void merge_rules::apply_by_scanning(std::vector<token_id>& ids) const {
+void merge_rules::apply_by_scanning(std::vector<token_id>& ids, std::size_t first) const {
   std::array<rule, scan_limit> pairs;
-  std::size_t count = ids.size();
+  token_id* const word = ids.data() + first;
+  std::size_t count = ids.size() - first;
   for (std::size_t i = 0; i + 1 < count; ++i)
-    pairs[i] = find(ids[i], ids[i + 1]);
+    pairs[i] = find(word[i], word[i + 1]);
   while (count > 1) {
     std::size_t best = 0;
     for (std::size_t i = 1; i + 1 < count; ++i)
       if (pairs[i].rank < pairs[best].rank) best = i;
     if (pairs[best].rank == no_rank) break;
-    ids[best] = pairs[best].merged;
+    word[best] = pairs[best].merged;
     for (std::size_t i = best + 1; i + 1 < count; ++i) {
-      ids[i] = ids[i + 1];
+      word[i] = word[i + 1];
       pairs[i] = pairs[i + 1];
     }
     --count;
-    if (best > 0) pairs[best - 1] = find(ids[best - 1], ids[best]);
-    if (best + 1 < count) pairs[best] = find(ids[best], ids[best + 1]);
+    if (best > 0) pairs[best - 1] = find(word[best - 1], word[best]);
+    if (best + 1 < count) pairs[best] = find(word[best], word[best + 1]);
   }
-  ids.resize(count);
+  ids.resize(first + count);
 }
 
-void merge_rules::apply_by_heap(std::vector<token_id>& ids) const {
-  std::vector<symbol> word(ids.size());
+void merge_rules::apply_by_heap(std::vector<token_id>& ids, std::size_t first) const {
+  std::vector<symbol> word(ids.size() - first);
   std::vector<std::uint64_t> candidates;  // rank, then position: the order in which merges happen
   const auto candidate = [](const rule& r, std::size_t position) { return (std::uint64_t{r.rank} << 32U) | position; };
-  const auto count = static_cast<std::uint32_t>(ids.size());
+  const auto count = static_cast<std::uint32_t>(word.size());
   for (std::uint32_t i = 0; i < count; ++i) {
-    word[i] = {ids[i], i == 0 ? none : i - 1, i + 1 == count ? none : i + 1, {}};
+    word[i] = {ids[first + i], i == 0 ? none : i - 1, i + 1 == count ? none : i + 1, {}};
     if (i + 1 == count) continue;
-    word[i].pair = find(ids[i], ids[i + 1]);
+    word[i].pair = find(ids[first + i], ids[first + i + 1]);
     if (word[i].pair.rank != no_rank) candidates.push_back(candidate(word[i].pair, i));
   }
   std::priority_queue<std::uint64_t, std::vector<std::uint64_t>, std::greater<>> queue(std::greater<>{},
@@ -85,7 +87,7 @@ void merge_rules::apply_by_heap(std::vector<token_id>& ids) const {
     look_again(i);
     if (word[i].previous != none) look_again(word[i].previous);
   }
-  ids.clear();
+  ids.resize(first);
   for (std::uint32_t i = 0; i != none; i = word[i].next)
     ids.push_back(word[i].id);
 }

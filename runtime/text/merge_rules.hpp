@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -32,16 +33,16 @@ class merge_rules {
     return {static_cast<std::uint32_t>(found >> 32U), static_cast<token_id>(found & 0xFFFFFFFFU)};
   }
 
-  /// Merges the tokens of one word until no rule applies, always the pair of the smallest rank, the leftmost of equals.
-  /// Costs n log n for long words; `ids` is changed in place.
-  void apply(std::vector<token_id>& ids) const;
+  /// Merges the tokens of one word, which are those of `ids` from `first` on, until no rule applies: always the pair of
+  /// the smallest rank, the leftmost of equals. Costs n log n for long words.
+  void apply(std::vector<token_id>& ids, std::size_t first = 0) const;
 
  private:
   static std::uint64_t key(token_id left, token_id right) {
     return (std::uint64_t{static_cast<std::uint32_t>(left)} << 32U) | static_cast<std::uint32_t>(right);
   }
-  void apply_by_scanning(std::vector<token_id>& ids) const;
-  void apply_by_heap(std::vector<token_id>& ids) const;
+  void apply_by_scanning(std::vector<token_id>& ids, std::size_t first) const;
+  void apply_by_heap(std::vector<token_id>& ids, std::size_t first) const;
 
   flat_map rules_;
 };

@@ -11,7 +11,7 @@ using Catch::Matchers::Equals;
 
 namespace {
 
-const model_shape shape{.layers = 7, .query_heads = 8, .kv_heads = 2, .intermediate = 1024, .vocabulary = 512};
+const model_shape shape{.layers = 7, .query_heads = 8, .kv_heads = 2, .intermediate = 1024};
 
 cluster_file file_of(const std::string& group, const std::string& more = {}) {
   return parse_cluster_file(

@@ -9,7 +9,7 @@ using Catch::Matchers::Equals;
 
 namespace {
 
-const model_shape small{.layers = 6, .query_heads = 8, .kv_heads = 2, .intermediate = 1024, .vocabulary = 1024};
+const model_shape small{.layers = 6, .query_heads = 8, .kv_heads = 2, .intermediate = 1024};
 
 group_spec group_of(std::uint32_t tensor, std::uint32_t pipeline) {
   group_spec group;
@@ -74,16 +74,12 @@ TEST_CASE("an impossible split is refused with one that is possible") {
   CHECK_THAT(find_split_error(small, 1, 7),
              Equals("pipeline 7 is more than the model's 6 layers; use pipeline 6 or less"));
   CHECK_THAT(
-      find_split_error({.layers = 4, .query_heads = 24, .kv_heads = 6, .intermediate = 96, .vocabulary = 96}, 4, 1),
+      find_split_error({.layers = 4, .query_heads = 24, .kv_heads = 6, .intermediate = 96}, 4, 1),
       Equals("tensor 4 does not divide 6 KV heads; use tensor 3 or 6, or pipeline 4"));
   auto odd = small;
   odd.intermediate = 1022;
   CHECK_THAT(find_split_error(odd, 4, 1),
              Equals("tensor 4 does not divide the feed-forward width 1022; use tensor 2, or pipeline 4"));
-  odd = small;
-  odd.vocabulary = 1023;
-  CHECK_THAT(find_split_error(odd, 2, 1),
-             Equals("tensor 2 does not divide the vocabulary of 1023; use tensor 1, or pipeline 2"));
   CHECK_THAT(find_split_error({}, 1, 1),
              Equals("0 layers with 0 query heads and 0 KV heads are no model that can be split"));
   CHECK(find_split_error(small, 8, 6).empty());

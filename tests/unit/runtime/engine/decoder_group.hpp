@@ -18,23 +18,17 @@ class decoder_group {
   decoder_group(const model& source, std::size_t tensor_ranks, std::size_t pipeline,
                 isa instructions = available_isas().back(), dtype kv_type = dtype::f32)
       : tensor_(tensor_ranks) {
-    const auto world = std::make_shared<thread_mailboxes>();
-    std::vector<std::shared_ptr<thread_mailboxes>> stages(pipeline);
-    for (auto& boxes : stages)
-      boxes = std::make_shared<thread_mailboxes>();
+    auto links = make_thread_links(tensor_ranks, pipeline);
     for (std::size_t i = 0; i < tensor_ranks * pipeline; ++i) {
       auto& rank = ranks_.emplace_back(std::make_unique<rank_parts>(instructions));
       const shard part{i % tensor_ranks, tensor_ranks, i / tensor_ranks, pipeline};
       const auto layout = make_layout(source.config, part);
-      rank->tensor = std::make_unique<thread_communicator>(stages[part.stage], static_cast<int>(part.tensor_rank),
-                                                           static_cast<int>(tensor_ranks));
-      rank->world =
-          std::make_unique<thread_communicator>(world, static_cast<int>(i), static_cast<int>(tensor_ranks * pipeline));
+      rank->links = std::move(links[i]);
       const kv_layer shape{nullptr, kv_type, blocks, block_tokens, layout.kv_heads.count, source.config.head_size};
       rank->cache = kv_memory(shape, layout.layers.count);
       rank->decoder = std::make_unique<decoder>(
           source.config, part, load_weights(source.config, part, source.weights, rank->device.pool(), {}),
-          group_links{rank->tensor.get(), rank->world.get()}, tokens_max);
+          group_links{rank->links.tensor.get(), rank->links.pipeline.get()}, tokens_max);
       for (std::size_t b = 0; b < blocks; ++b)
         rank->blocks.push_back(static_cast<block_id>(b));
     }
@@ -61,7 +55,7 @@ class decoder_group {
   struct rank_parts {
     explicit rank_parts(isa instructions) : device(1, instructions) {}
     cpu_device device;
-    std::unique_ptr<communicator> tensor, world;
+    group_communicators links;
     kv_memory cache;
     std::vector<block_id> blocks;
     std::unique_ptr<troupe::decoder> decoder;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <map>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -14,23 +16,10 @@ namespace troupe {
 class executor_group {
  public:
   executor_group(const model& source, std::size_t tensor_ranks, std::size_t pipeline, const engine_options& options) {
-    const auto world = std::make_shared<thread_mailboxes>();
-    std::vector<std::shared_ptr<thread_mailboxes>> stages(pipeline);
-    for (auto& boxes : stages)
-      boxes = std::make_shared<thread_mailboxes>();
-    for (std::size_t stage = 0; stage < pipeline; ++stage) {
-      for (std::size_t rank = 0; rank < tensor_ranks; ++rank) {
-        executor_links links;
-        if (tensor_ranks > 1)
-          links.tensor = std::make_unique<thread_communicator>(stages[stage], static_cast<int>(rank),
-                                                               static_cast<int>(tensor_ranks));
-        if (pipeline > 1)
-          links.world = std::make_unique<thread_communicator>(world, static_cast<int>(stage * tensor_ranks + rank),
-                                                              static_cast<int>(tensor_ranks * pipeline));
-        ranks_.push_back(std::make_unique<model_executor>(source, shard{rank, tensor_ranks, stage, pipeline},
-                                                          std::move(links), options));
-      }
-    }
+    auto links = make_thread_links(tensor_ranks, pipeline);
+    for (std::size_t i = 0; i < links.size(); ++i)
+      ranks_.push_back(std::make_unique<model_executor>(
+          source, shard{i % tensor_ranks, tensor_ranks, i / tensor_ranks, pipeline}, std::move(links[i]), options));
     run_on_threads(ranks_.size(), [&](std::size_t i) { ranks_[i]->load({}); });
   }
 

@@ -158,7 +158,7 @@ TEST_CASE("weights once loaded serve the next executor of the rank") {
   auto source = tiny();
   model_executor first(source, {}, {}, small_options());
   first.load({});
-  auto second = std::make_unique<model_executor>(source, shard{}, executor_links{}, small_options());
+  auto second = std::make_unique<model_executor>(source, shard{}, group_communicators{}, small_options());
   second->reuse_weights(first.weights());
   bool loaded = false;
   second->load([&](auto, auto) { loaded = true; });

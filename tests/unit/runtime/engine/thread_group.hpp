@@ -1,95 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <algorithm>
-#include <condition_variable>
-#include <deque>
 #include <exception>
-#include <map>
 #include <memory>
-#include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
-#include "runtime/collective/communicator.hpp"
+#include "runtime/collective/group_communicators.hpp"
+#include "runtime/collective/local_group.hpp"
 
 namespace troupe {
 
-/// Mailboxes between the ranks of a test, one for each ordered pair.
-struct thread_mailboxes {
-  std::mutex mutex;
-  std::condition_variable changed;
-  std::map<std::pair<int, int>, std::deque<std::vector<std::byte>>> queues;
-  bool aborted = false;
-};
-
-/// The simplest communicator that is right: everything is a message through a mutex. For ranks that are threads.
-class thread_communicator final : public communicator {
- public:
-  thread_communicator(std::shared_ptr<thread_mailboxes> boxes, int rank, int size)
-      : boxes_(std::move(boxes)), rank_(rank), size_(size) {}
-
-  int rank() const override { return rank_; }
-  int size() const override { return size_; }
-
-  void all_reduce_sum(std::span<float> values) override {
-    std::vector<float> all(values.size() * static_cast<std::size_t>(size_));
-    all_gather(std::as_bytes(values), std::as_writable_bytes(std::span(all)));
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      float sum = all[i];
-      for (std::size_t r = 1; r < static_cast<std::size_t>(size_); ++r)
-        sum += all[r * values.size() + i];
-      values[i] = sum;
-    }
+/// The links of all ranks of a tensor x pipeline group whose ranks are threads, by rank.
+inline std::vector<group_communicators> make_thread_links(std::size_t tensor, std::size_t pipeline) {
+  std::vector<group_communicators> links(tensor * pipeline);
+  for (std::size_t stage = 0; stage < pipeline; ++stage) {
+    auto parts = make_local_group({.size = static_cast<int>(tensor)});
+    for (std::size_t rank = 0; rank < tensor; ++rank)
+      links[stage * tensor + rank].tensor = std::move(parts[rank]);
   }
-
-  void all_gather(std::span<const std::byte> mine, std::span<std::byte> all) override {
-    for (int peer = 0; peer < size_; ++peer)
-      send(mine, peer);
-    for (int peer = 0; peer < size_; ++peer)
-      receive(all.subspan(static_cast<std::size_t>(peer) * mine.size(), mine.size()), peer);
+  for (std::size_t rank = 0; rank < tensor; ++rank) {
+    auto parts = make_local_group({.size = static_cast<int>(pipeline)});
+    for (std::size_t stage = 0; stage < pipeline; ++stage)
+      links[stage * tensor + rank].pipeline = std::move(parts[stage]);
   }
-
-  void broadcast(std::span<std::byte> bytes, int root) override {
-    if (rank_ != root) return receive(bytes, root);
-    for (int peer = 0; peer < size_; ++peer)
-      if (peer != root) send(bytes, peer);
-  }
-
-  void send(std::span<const std::byte> bytes, int peer) override {
-    const std::lock_guard lock(boxes_->mutex);
-    if (boxes_->aborted) throw collective_error("send: aborted");
-    boxes_->queues[{rank_, peer}].emplace_back(bytes.begin(), bytes.end());
-    boxes_->changed.notify_all();
-  }
-
-  void receive(std::span<std::byte> bytes, int peer) override {
-    std::unique_lock lock(boxes_->mutex);
-    auto& queue = boxes_->queues[{peer, rank_}];
-    boxes_->changed.wait(lock, [&] { return boxes_->aborted || !queue.empty(); });
-    if (boxes_->aborted) throw collective_error("receive: aborted");
-    if (queue.front().size() != bytes.size()) throw collective_error("receive: another size was sent");
-    std::copy(queue.front().begin(), queue.front().end(), bytes.begin());
-    queue.pop_front();
-  }
-
-  void barrier() override {
-    std::byte token{};
-    std::vector<std::byte> all(static_cast<std::size_t>(size_));
-    all_gather({&token, 1}, all);
-  }
-
-  void abort() noexcept override {
-    const std::lock_guard lock(boxes_->mutex);
-    boxes_->aborted = true;
-    boxes_->changed.notify_all();
-  }
-
- private:
-  std::shared_ptr<thread_mailboxes> boxes_;
-  int rank_;
-  int size_;
-};
+  return links;
+}
 
 /// Runs body(i) for each rank on a thread of its own; throws what the first of them threw.
 template <class Body>
