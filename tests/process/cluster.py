@@ -5,11 +5,13 @@
         cluster.start()
         print(cluster.ask("What is 27 + 15?").text)
 
-TROUPE names the program; without it, build/release/troupe. Only processes that a test started, or that its nodes
-started, are ever signalled. Every wait has a limit, and one that is reached says what was waited for and shows the log.
+TROUPE names the program; without it, build/release/troupe. With TROUPE_TEST_LOGS set, the logs are always shown. Only
+processes that a test started, or that its nodes started, are ever signalled. Every wait has a limit, and one that is
+reached says what was waited for and shows the log.
 """
 
 import ctypes
+import functools
 import json
 import os
 import pathlib
@@ -55,7 +57,7 @@ def free_port():
 
 
 def topology(model=DEMO_MODEL, tensor=1, pipeline=1, nodes="a", http=False, isolation="process", engine=None, **more):
-    """A topology file as a dictionary, which is also YAML once written as JSON: a group of tensor x pipeline on each node."""
+    """A topology file as a dictionary (written as JSON it is YAML): a group of tensor x pipeline ranks on each node."""
     several = len(nodes) > 1
     ranks = range(tensor * pipeline)
     file = {
@@ -82,7 +84,9 @@ class Result:
         self.text = out.removesuffix("\n")
 
     def __repr__(self):
-        return f"$ {' '.join(map(str, self.command))}\nexit code {self.code}\nstdout: {self.out!r}\nstderr: {self.err!r}"
+        return (
+            f"$ {' '.join(map(str, self.command))}\nexit code {self.code}\nstdout: {self.out!r}\nstderr: {self.err!r}"
+        )
 
     def json(self):
         return json.loads(self.out)
@@ -195,13 +199,25 @@ class Node:
         self.name = name
         self.ready_file = folder / f"{name}.ready.json"
         self.ready_file.unlink(missing_ok=True)  # of an earlier run
-        self.log_file = folder / f"{name}.log"
-        command = [TROUPE, "node", "--topology", str(file), "--name", name, "--ready-file", str(self.ready_file), *arguments]
-        with open(self.log_file, "ab") as log:
+        runs = len(list(folder.glob(f"{name}.*.log")))
+        self.log_file = folder / f"{name}.{runs}.log"
+        command = [
+            TROUPE,
+            "node",
+            "--topology",
+            str(file),
+            "--name",
+            name,
+            "--ready-file",
+            str(self.ready_file),
+            *arguments,
+        ]
+        with open(self.log_file, "wb") as log:
             self.child = Child(command, stderr=log)
         self.pid = self.child.process.pid
         self.ready = {}
         self.known_ranks = {}  # process id: start time, of every rank that was ever seen
+        self.hangs = False  # a test has waited for its end in vain
 
     @property
     def address(self):
@@ -219,8 +235,11 @@ class Node:
         while not self.ready_file.exists():
             ended, _, _ = select.select([self.child.pidfd], [], [], POLL)
             if ended:
-                raise AssertionError(f"node {self.name} ended with {self.child.process.wait()} before it served:\n{self.log()}")
+                raise AssertionError(
+                    f"node {self.name} ended with {self.child.process.wait()} before it served:\n{self.log()}"
+                )
             if time.monotonic() > end:
+                self.hangs = True
                 raise Overdue(f"node {self.name} did not serve within {limit} s:\n{self.log()}")
         self.ready = json.loads(self.ready_file.read_text())
         self.look_at_ranks()
@@ -245,34 +264,35 @@ class Node:
         try:
             return self.child.process.wait(timeout=limit)
         except subprocess.TimeoutExpired as overdue:
+            self.hangs = True
             raise Overdue(f"node {self.name} did not end within {limit} s:\n{self.log()}") from overdue
 
     def wait_ranks_gone(self, limit=END_LIMIT):
         wait_until(lambda: not self.living_ranks(), limit, f"end of the ranks of node {self.name}")
 
-    def end(self):
-        """Ends it in whatever state it is; returns ranks that outlived it, which are killed too."""
-        if self.child.running():
+    def end(self, patience=END_LIMIT):
+        """Ends it in whatever state it is; returns what did not end as it should, each in a sentence."""
+        problems = []
+        if self.child.running() and not self.hangs:
             self.look_at_ranks()
             self.child.process.terminate()
             try:
-                self.child.process.wait(timeout=END_LIMIT)
+                self.child.process.wait(timeout=patience)
             except subprocess.TimeoutExpired:
-                self.look_at_ranks()
-                self.child.process.kill()
+                problems.append(f"node {self.name} did not end by SIGTERM within {patience} s")
+        self.look_at_ranks()
         self.child.stop()
         try:
             self.wait_ranks_gone(limit=5)
         except Overdue:
-            orphans = self.living_ranks()
-            for pid in orphans:
+            problems.append(f"ranks outlived node {self.name}: {self.living_ranks()}")
+            for pid in self.living_ranks():
                 os.kill(pid, signal.SIGKILL)
-            return orphans
-        return []
+        return problems
 
 
 class Cluster:
-    """The nodes of one topology file in a folder of their own. Leaving it ends all and fails if a rank stayed behind."""
+    """The nodes of one topology file in a folder of their own. Leaving it ends all; it is an error if a rank stays."""
 
     def __init__(self, file):
         self.file = file
@@ -288,13 +308,14 @@ class Cluster:
     def __exit__(self, kind, error, trace):
         for child in self.asked:
             child.stop()
-        orphans = {name: left for name, node in self.nodes.items() if (left := node.end())}
-        if kind is not None:
+        patience = END_LIMIT if kind is None else 3  # a test that has failed need not wait for a node that hangs
+        problems = [problem for node in self.nodes.values() for problem in node.end(patience)]
+        if kind is not None or problems or "TROUPE_TEST_LOGS" in os.environ:
             for name, node in self.nodes.items():
                 print(f"--- log of node {name}, its last lines\n{node.log()[-6000:]}", file=sys.stderr)
         self.folder_owner.cleanup()
-        if orphans and kind is None:
-            raise AssertionError(f"ranks outlived their node: {orphans}")
+        if problems and kind is None:
+            raise AssertionError("; ".join(problems))
 
     def write(self, name, content):
         """A file beside the others; a dictionary becomes JSON."""
@@ -380,6 +401,23 @@ def begin_long_answer(cluster, node=None):
     return child
 
 
+def known_defect(sentence):
+    """Marks a test of a promise that is not kept yet: its failure is reported as skipped, with the sentence. Whoever
+    mends the defect takes the mark away."""
+
+    def mark(test):
+        @functools.wraps(test)
+        def marked(self):
+            try:
+                test(self)
+            except AssertionError as failure:
+                raise unittest.SkipTest(f"known defect: {sentence}") from failure
+
+        return marked
+
+    return mark
+
+
 class TestCase(unittest.TestCase):
     """What the tests of this folder share."""
 
@@ -391,7 +429,7 @@ class TestCase(unittest.TestCase):
         return self.enterContext(Cluster(topology(*arguments, **settings))).start()
 
     def assert_one_error(self, result, *words, code=None):
-        """Exactly one error on stderr, in one line unless it lists several problems, with all these words; and a failure code."""
+        """A failure code and exactly one error on standard error, with all these words."""
         self.assertNotEqual(result.code, 0, result)
         if code is not None:
             self.assertEqual(result.code, code, result)

@@ -3,7 +3,6 @@
 """`troupe generate`: the ids of Hugging Face transformers, and what ends an answer."""
 
 import json
-import pathlib
 import subprocess
 import sys
 import tempfile

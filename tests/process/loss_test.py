@@ -57,7 +57,8 @@ class Loss(TestCase):
             before = cluster.group()["epoch"]
             cluster.signal_rank(rank, signal.SIGKILL)
             cluster.wait_for_status(
-                lambda s: s["groups"][0]["epoch"] > before and s["groups"][0]["phase"] == "serving", "the group serves again"
+                lambda s: s["groups"][0]["epoch"] > before and s["groups"][0]["phase"] == "serving",
+                "the group serves again",
             )
             self.assertEqual(cluster.ask("What is 27 + 15?").text, "27 + 15 = 42.")
 

@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A cluster answers as one rank does, whatever its shape."""
 
-import unittest
-
 from cluster import DEMO_MODEL, TestCase, generate, main, troupe
 
 QUESTIONS = [
@@ -46,7 +44,9 @@ class Serve(TestCase):
         asked = [(text, cluster.ask_streaming(question)) for question, text in zip(QUESTIONS * 3, self.expected * 3)]
         for text, child in asked:
             self.assertEqual(child.finish().text, text)
-        router = cluster.wait_for_status(lambda s: s["router"]["completed"] == len(asked), "all requests completed")["router"]
+        router = cluster.wait_for_status(lambda s: s["router"]["completed"] == len(asked), "all requests completed")[
+            "router"
+        ]
         self.assertEqual((router["accepted"], router["live"], router["failed"]), (len(asked), 0, 0))
 
     def test_the_question_may_come_from_standard_input(self):

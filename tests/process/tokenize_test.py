@@ -23,7 +23,9 @@ class Tokenize(TestCase):
         self.assertEqual(result.json_lines(), [case["ids"] for case in self.cases])
 
     def test_the_ids_become_the_reference_texts(self):
-        result = troupe("tokenize", "--model", FOLDER, "--json", "--decode", stdin=lines_of(c["ids"] for c in self.cases))
+        result = troupe(
+            "tokenize", "--model", FOLDER, "--json", "--decode", stdin=lines_of(c["ids"] for c in self.cases)
+        )
         self.assertEqual(result.json_lines(), [case["decoded"] for case in self.cases])
 
     def test_a_bad_line_is_answered_with_an_error_and_the_next_with_ids(self):
