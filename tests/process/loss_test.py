@@ -4,7 +4,7 @@
 
 import signal
 
-from cluster import LONG_MODEL, LONG_QUESTION, TestCase, begin_long_answer, long_answer, main
+from cluster import LONG_MODEL, LONG_QUESTION, TestCase, begin_long_answer, known_defect, long_answer, main
 
 RECOVERY_LIMIT = 30
 
@@ -61,6 +61,22 @@ class Loss(TestCase):
                 "the group serves again",
             )
             self.assertEqual(cluster.ask("What is 27 + 15?").text, "27 + 15 = 42.")
+
+    @known_defect("it waits for a group that will not come back, until the request's time is over")
+    def test_an_answer_whose_group_is_given_up_ends_with_one_error(self):
+        cluster = self.enter_cluster(model=LONG_MODEL)
+        child = begin_long_answer(cluster)
+        for _ in range(10):
+            group = cluster.wait_for_status(
+                lambda s: s["groups"][0]["phase"] in ("serving", "failed"), "the group serves or is given up"
+            )["groups"][0]
+            if group["phase"] == "failed":
+                break
+            before = group["epoch"]
+            cluster.signal_rank(0, signal.SIGKILL)
+            cluster.wait_for_status(lambda s: s["groups"][0]["epoch"] > before, "the loss is noticed")
+        self.assertEqual(group["phase"], "failed", "the group was started again and again")
+        self.assert_one_error(child.finish(10))
 
     def test_a_killed_client_frees_its_request(self):
         cluster = self.enter_cluster(model=LONG_MODEL)

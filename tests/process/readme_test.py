@@ -11,6 +11,7 @@ Rules for who writes README.md:
 - A leading `$ ` is not allowed in ```sh blocks: what stands there can be pasted.
 - A command that goes on (`troupe node ... &`) may be left in the background by its block and used by the blocks after
   it. Each block is a session of its own; what still runs of one at the end is ended by SIGTERM, then SIGKILL.
+- `./dev test`, alone or with the kinds all and readme, runs this test and must therefore be left out.
 - Variables and the working folder do not carry over from block to block; files do.
 - At least one block must be found, so that a change of marks cannot empty the test.
 
@@ -122,6 +123,8 @@ def main():
                 sys.exit(f"{name}: a command begins with '$ '; leave it out, so that it can be pasted")
             if block.skipped or options.list:
                 continue
+            if re.search(r"\./dev test( all| readme)?\s*(#.*)?$", block.script, re.MULTILINE):
+                sys.exit(f"{name}: ./dev test would run this test again; mark the block <!-- not run: ... -->")
             if code := session.run(block):
                 sys.exit(f"{name}: ended with {code}")
     except subprocess.TimeoutExpired:

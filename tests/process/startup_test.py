@@ -108,8 +108,10 @@ class Startup(TestCase):
         self.assert_node_refuses(cluster, "no-such.yaml", "give a topology file", file=cluster.folder / "no-such.yaml")
 
     def test_an_unknown_key_is_named_with_its_line(self):
-        text = "cluster: x\nmodel: m\nnodes:\n  a: {address: 127.0.0.1, port: 0}\ngruops: []\n"
+        text = (
+            "cluster: x\nmodel: m\nnodes:\n  a: {address: 127.0.0.1, port: 0}\ngruops: []\n"
             "groups:\n  - {name: g, ranks: [a/cpu:0]}\n"
+        )
         self.refuse_text(text, "wrong.yaml:5: gruops", "groups")
 
     def test_a_device_listed_twice_is_named_with_both_lines(self):
