@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::chrono::milliseconds connect_timeout{5000};
 constexpr std::chrono::milliseconds topology_timeout{5000};
+constexpr std::chrono::seconds leader_pause{2};  // between attempts to reach the leader of another machine
 constexpr std::chrono::seconds restart_window{60};
 constexpr std::size_t restarts_max =
     3;  // of one rank within the window; then it stays failed until the window has passed
@@ -39,6 +40,7 @@ node_actor::behavior_type node::make_behavior() {
       topology_ = nullptr;  // serving goes on; asked for again with the next report
     }
     std::erase_if(leaders_, [&](const auto& l) { return l.second.handle && l.second.handle.address() == down.source; });
+    tell_router();
   });
   return {
       [this](const begin& message) { on_begin(message); },
@@ -57,6 +59,7 @@ node_actor::behavior_type node::make_behavior() {
 
 void node::on_begin(const begin& message) {
   topology_ = message.topology;
+  begun_ = self_->clock().now();
   tick();
 }
 
@@ -153,6 +156,10 @@ void node::tell_router() {
     if (group.phase != group_phase::serving) continue;
     if (auto leader = leader_of(group)) message.groups.push_back({group.name, epoch{group.epoch}, std::move(leader)});
   }
+  message.hopeless =
+      !view_.groups.empty() && std::all_of(view_.groups.begin(), view_.groups.end(),
+                                           [](const auto& group) { return group.phase == group_phase::failed; });
+  if (message.hopeless) message.why = view_.groups.front().message;
   self_->send(router_, std::move(message));
 }
 
@@ -164,8 +171,9 @@ scheduler_rank_actor node::leader_of(const group_view& group) {
     return own == ranks_.end() ? scheduler_rank_actor{} : own->second.handle;
   }
   auto& leader = leaders_[group.name];
-  if (leader.epoch == group.epoch) return leader.handle;
-  leader = {group.epoch, {}};
+  auto now = self_->clock().now();
+  if (leader.epoch == group.epoch && (leader.handle || now < leader.next_attempt)) return leader.handle;
+  leader = {group.epoch, {}, now + connect_timeout + leader_pause};
   connect<scheduler_rank_actor>(
       self_, member.door, connect_timeout,
       [this, name = group.name, epoch = group.epoch](scheduler_rank_actor handle) {
@@ -176,7 +184,7 @@ scheduler_rank_actor node::leader_of(const group_view& group) {
       },
       [this, name = group.name](const caf::error& reason) {
         spdlog::warn("leader-unreachable group={} reason=\"{}\"", name, to_string(reason));
-        leaders_.erase(name);  // asked again with the next view
+        leaders_[name].next_attempt = self_->clock().now() + leader_pause;
       });
   return {};
 }
@@ -213,19 +221,26 @@ void node::report() {
   for (const auto& [key, rank] : ranks_)
     state.ranks.push_back(rank.state);
   self_->request(topology_, topology_timeout, node_reported{std::move(state), caf::actor_cast<node_actor>(self_)})
-      .then([this] { refusal_.clear(); },
-            [this](const caf::error& reason) {
-              if (auto why = describe(reason); why != refusal_) {
-                spdlog::error("node-refused node={} reason=\"{}\"", options_.name, why);
-                refusal_ = why;
-              }
-              if (reason != errc::incompatible || served_) return;
-              self_->quit(reason);
-            });
+      .then(
+          [this] {
+            refusal_.clear();
+            taken_ = true;
+          },
+          [this](const caf::error& reason) {
+            if (auto why = describe(reason); why != refusal_) {
+              spdlog::error("node-refused node={} reason=\"{}\"", options_.name, why);
+              refusal_ = why;
+            }
+            if (reason == errc::incompatible && !taken_) self_->quit(reason);
+          });
 }
 
 void node::tick() {
   report();
+  tell_router();
+  if (!taken_ && self_->clock().now() - begun_ > std::chrono::seconds(file_.startup_timeout_s))
+    self_->quit(make_failure(errc::not_ready, fmt::format("node {} with the topology actor did not answer in {} s",
+                                                          file_.nodes.front().name, file_.startup_timeout_s)));
   self_->run_delayed(options_.report_interval, [this] { tick(); });
 }
 

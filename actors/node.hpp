@@ -45,7 +45,8 @@ class node {
   };
   struct reached_leader {
     std::uint64_t epoch = 0;
-    scheduler_rank_actor handle;
+    scheduler_rank_actor handle;                ///< null while it is asked for, or was not reached
+    caf::actor_clock::time_point next_attempt;  ///< when it may be asked for again
   };
 
   void on_begin(const begin& message);
@@ -79,7 +80,9 @@ class node {
   std::map<rank_key, owned_rank> ranks_;
   std::map<std::string, reached_leader> leaders_;  ///< of groups led from other machines
   cluster_view view_;
-  bool served_ = false;  ///< some group has served since this node started
+  bool taken_ = false;                  ///< the topology actor has taken this node
+  caf::actor_clock::time_point begun_;  ///< when the node began
+  bool served_ = false;                 ///< some group has served since this node started
   bool draining_ = false;
   std::string refusal_;  ///< why the topology actor does not take this node
 };

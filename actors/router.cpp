@@ -223,6 +223,7 @@ void router::apply(record& entry, request_update& update, std::vector<answer_pie
       return fail(found, make_failure(errc::engine_failed, fmt::format("the group gave position {} after position {}",
                                                                        token.position, entry.request.tokens.size())));
     }
+    if (token.position == entry.request.prompt_tokens) entry.cached_tokens = update.cached_tokens;
     entry.request.tokens.push_back(token.token);
     piece.tokens.push_back(token.token);
     auto answer_position = token.position - entry.request.prompt_tokens;
@@ -231,7 +232,6 @@ void router::apply(record& entry, request_update& update, std::vector<answer_pie
   // The id that ended the sequence is counted and listed, but is no text.
   if (update.finish == finish_reason::stop && !piece.tokens.empty()) piece.tokens.pop_back();
   entry.ending = update.finish;
-  entry.cached_tokens = std::max(entry.cached_tokens, update.cached_tokens);
   pieces.push_back(std::move(piece));
 }
 
@@ -337,15 +337,22 @@ void router::on_groups(serving_groups& message) {
   for (auto& group : message.groups)
     groups.emplace(group.name, std::move(group));
   groups_ = std::move(groups);
+  std::vector<request_id> lost;
   for (auto& [id, entry] : records_) {
     if (entry.request.tokens.empty() || entry.ending != finish_reason::none) continue;
     auto group = groups_.find(entry.group);
     if (group != groups_.end() && group->second.epoch == entry.epoch) continue;
+    if (message.hopeless) {
+      lost.push_back(id);
+      continue;
+    }
     if (!entry.group.empty())
       spdlog::info("request-moved request={} group={} epoch={} tokens={}", id.value, entry.group, entry.epoch.value,
                    entry.request.tokens.size());
     place(entry);
   }
+  for (auto id : lost)
+    fail(records_.find(id), make_failure(errc::rank_lost, "no group can serve any more: " + message.why));
 }
 
 caf::result<void> router::on_drain() {

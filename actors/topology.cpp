@@ -45,6 +45,8 @@ caf::result<void> topology::on_node(const node_reported& message) {
     advance();
     return make_failure(errc::incompatible, refusal);
   }
+  advance();
+  if (auto refusal = membership_.refusal(node); !refusal.empty()) return make_failure(errc::incompatible, refusal);
   if (auto known = nodes_.find(node); known == nodes_.end() || known->second != message.self) {
     self_->monitor(message.self);
     nodes_[node] = message.self;
@@ -52,7 +54,6 @@ caf::result<void> topology::on_node(const node_reported& message) {
                  message.state.model_hash);
     self_->send(message.self, membership_.view());
   }
-  advance();
   return caf::unit;
 }
 

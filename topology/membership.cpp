@@ -65,6 +65,11 @@ std::string membership::observe(const node_state& state, time_point now) {
   return refusal;
 }
 
+std::string membership::refusal(const std::string& node) const {
+  auto known = nodes_.find(node);
+  return known == nodes_.end() ? std::string{} : known->second.refusal;
+}
+
 void membership::lose(const std::string& node) { nodes_.erase(node); }
 
 bool membership::advance(time_point now) {

@@ -119,6 +119,9 @@ class membership {
   /// Takes a node's report. Returns why the node is refused, or an empty string.
   std::string observe(const node_state& state, time_point now);
 
+  /// Why a node that has reported is refused, as far as advance has found; empty when it is not.
+  std::string refusal(const std::string& node) const;
+
   /// The connection to a node was lost: do not wait for its timeout.
   void lose(const std::string& node);
 

@@ -47,7 +47,8 @@ void add_ask_options(CLI::App& command, ask_options& options) {
   command.add_option("--top-k", options.sampling.top_k)->capture_default_str();
   command.add_option("--min-p", options.sampling.min_p)->capture_default_str();
   command.add_option("--seed", options.sampling.seed, "Same seed, same text; drawn at random when not given");
-  command.add_option("--stop", options.stop, "Ends the answer before this text; may be given again");
+  command.add_option("--stop", options.stop, "Ends the answer before this text; may be given again")
+      ->allow_extra_args(false);
   command.add_flag("--quiet,-q", options.quiet, "Only the answer, no figures");
 }
 
@@ -72,7 +73,7 @@ std::string stream_answer(client& cluster, const ask_options& options, std::vect
     if (tokens == 0 && !event.tokens.empty()) first = clock::now();
     tokens += event.tokens.size();
     text += event.text;
-    std::fputs(event.text.c_str(), stdout);
+    std::fwrite(event.text.data(), 1, event.text.size(), stdout);
     std::fflush(stdout);
     if (event.finish == finish_reason::error) throw client_error(event.error_code, event.error);
     if (event.finish == finish_reason::none) continue;
@@ -96,6 +97,7 @@ client reach(caf::actor_system& system, const std::string& address) {
 int run_ask(const ask_options& options) {
   auto prompt = options.prompt;
   if (prompt.empty()) prompt.assign(std::istreambuf_iterator<char>(std::cin), {});
+  if (prompt.empty()) throw std::invalid_argument("the question is empty; give it as an argument or on standard input");
   system_config config;
   caf::actor_system system{config};
   auto cluster = reach(system, options.node);

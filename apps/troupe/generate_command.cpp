@@ -88,7 +88,7 @@ bool print_answer(std::size_t index, generation_stream& stream, bool json) {
     }
     text += event.text;
     last = event;
-    if (!json) std::fputs(event.text.c_str(), stdout);
+    if (!json) std::fwrite(event.text.data(), 1, event.text.size(), stdout);
   }
   const bool failed = last.finish == finish_reason::error;
   if (json) {
@@ -159,7 +159,7 @@ void add_generate_command(CLI::App& program, int& exit_code) {
   auto* command =
       program.add_subcommand("generate", "Continue prompts without a server: the group runs in this process");
   add_group_options(*command, options->cluster, options->log_level);
-  command->add_option("--prompt,-p", options->prompts, "Text to continue; may be given again");
+  command->add_option("--prompt,-p", options->prompts, "Text to continue; may be given again")->allow_extra_args(false);
   command->add_option("--prompt-ids", options->prompt_ids, "File with a JSON array of arrays of token ids");
   command->add_flag("--chat", options->chat, "Each --prompt is a user's message, put into the model's chat template");
   options->stops.max_tokens = 128;
@@ -178,7 +178,8 @@ void add_generate_command(CLI::App& program, int& exit_code) {
   command->add_option("--presence-penalty", options->sampling.presence_penalty)->capture_default_str();
   command->add_option("--frequency-penalty", options->sampling.frequency_penalty)->capture_default_str();
   command->add_option("--seed", options->sampling.seed, "Same seed, same text; drawn at random when not given");
-  command->add_option("--stop", options->stop_strings, "Ends an answer before this text; may be given again");
+  command->add_option("--stop", options->stop_strings, "Ends an answer before this text; may be given again")
+      ->allow_extra_args(false);
   command->add_flag("--ignore-eos", options->stops.ignore_eos, "Go on to --max-tokens");
   command->add_flag("--json", options->json,
                     "One JSON line a prompt: index, prompt_tokens, ids, text, logprobs, finish_reason");

@@ -91,9 +91,14 @@ const node_spec& pick_node(const cluster_file& file, const std::string& name) {
       fmt::format("the topology file has no node '{}'; give --name with one of: {}", name, names));
 }
 
-/// Waits for the group, then for a signal or the node's end. Returns the exit code.
-int serve(caf::actor_system& system, const serving& actors, const std::function<void()>& when_ready,
-          const std::function<void()>& when_draining) {
+struct serve_end {
+  int code = 0;
+  bool at_once = false;  ///< by a second signal: nothing more is waited for
+};
+
+/// Waits for the group, then for a signal or the node's end.
+serve_end serve(caf::actor_system& system, const serving& actors, const std::function<void()>& when_ready,
+                const std::function<void()>& when_draining) {
   caf::scoped_actor self{system};
   self->monitor(actors.node);
   std::optional<caf::error> end;
@@ -117,13 +122,19 @@ int serve(caf::actor_system& system, const serving& actors, const std::function<
     self->send(actors.node, drain{});
     if (wait_for_stop_signal(ended)) {
       spdlog::warn("node-stopped-at-once reason=\"second signal\"");
-      return 1;
+      return {1, true};
     }
   }
-  if (!*end) return 0;
+  if (!*end) return {};
   spdlog::error("node-ended reason=\"{}\"", describe(*end));
-  return 1;
+  return {1, false};
 }
+
+/// The actor system waits for its actors, so an exception must end them.
+struct stop_when_left {
+  const serving& actors;
+  ~stop_when_left() { actors.stop(); }
+};
 
 int run_node(const node_command_options& options) {
   block_stop_signals();
@@ -142,7 +153,8 @@ int run_node(const node_command_options& options) {
   // The port must be known before ranks are launched, so the launcher is made in between.
   auto launcher = std::make_shared<late_launcher>();
   auto actors = spawn_serving(system, file, model, me.name, launcher);
-  auto port = system.middleman().publish(actors.node, me.cluster.port, me.cluster.host.c_str());
+  const stop_when_left guard{actors};
+  auto port = system.middleman().publish(actors.node, me.cluster.port, me.cluster.host.c_str(), true);
   if (!port)
     throw std::runtime_error(
         fmt::format("{} cannot be opened ({}); is another node running there? Give node {} another port",
@@ -154,7 +166,7 @@ int run_node(const node_command_options& options) {
   actors.start();
   spdlog::info("node-started node={} cluster={} model={} address={}:{}", me.name, file.cluster, model.name,
                me.cluster.host, *port);
-  auto code = serve(
+  auto end = serve(
       system, actors,
       [&] {
         spdlog::info("node-ready node={} address={}:{} http={}", me.name, me.cluster.host, *port, http_address);
@@ -164,9 +176,9 @@ int run_node(const node_command_options& options) {
       [&] {
         if (http) http->server().drain();
       });
-  if (http) http->server().wait_drained(drain_time);  // the last bytes of the last answers
+  if (http && !end.at_once) http->server().wait_drained(drain_time);  // the last bytes of the last answers
   std::fflush(nullptr);
-  _exit(code);  // every actor that ever talked to another machine is still registered; nothing is left to save
+  _exit(end.code);  // every actor that ever talked to another machine is still registered; nothing is left to save
 }
 
 }  // namespace

@@ -148,6 +148,12 @@ void plan_node_memory(const cluster_file& file, const model_bundle& model, const
       auto plan =
           plan_memory(model.config, shard_of(group, rank), file.engine.block_tokens, file.engine.max_batch_tokens);
       auto blocks = file.engine.kv_blocks != 0 ? file.engine.kv_blocks : plan.blocks_in(file.engine.kv_memory_bytes);
+      if (blocks == 0)
+        throw std::invalid_argument(
+            fmt::format("engine.kv_memory of {:.2f} MiB holds no block: one of {} tokens takes {:.2f} MiB on rank {} "
+                        "of group {}; give more kv_memory or smaller block_tokens",
+                        static_cast<double>(file.engine.kv_memory_bytes) / mib, file.engine.block_tokens,
+                        static_cast<double>(plan.kv_bytes_per_block) / mib, rank, group.name));
       auto kv_bytes = static_cast<double>(blocks * plan.kv_bytes_per_block);
       spdlog::info(
           "memory-planned group={} rank={} device={} weights={:.1f}MiB kv={:.1f}MiB blocks={} activations={:.1f}MiB",

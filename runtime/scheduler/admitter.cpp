@@ -51,6 +51,7 @@ sequence& admitter::start(turn key, block_table table) {
   started->limit = length_limit(started->request, state_.options);
   started->blocks_announced = static_cast<std::uint32_t>(table.blocks.size());
   started->fed = started->written = started->blocks_announced * state_.options.block_tokens;
+  started->reused = std::min(started->fed, started->request.prompt_tokens);
   started->table = std::move(table);
   draft_.start(*started);
   state_.kv.grow(started->table, started->known());

@@ -123,7 +123,7 @@ void scheduler::take_token(sequence& from, const sampled_token& sampled, step_ou
     finish = finish_reason::length;
   }
   outcome.updates.push_back(
-      {from.request.id, {{sampled.position, sampled.token, sampled.logprob, sampled.top}}, finish});
+      {from.request.id, {{sampled.position, sampled.token, sampled.logprob, sampled.top}}, finish, from.reused});
   if (finish == finish_reason::none) return;
   from.phase = sequence_phase::ending;
   state_.running.forget(from);

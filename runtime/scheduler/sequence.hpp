@@ -24,6 +24,7 @@ struct sequence {
   troupe::turn turn;
   std::uint32_t limit = 0;  ///< length at which it ends, by max_tokens, the context or the memory
   block_table table;
+  std::uint32_t reused = 0;  ///< prompt tokens whose KV was there when it started
   std::uint32_t fed = 0;
   std::uint32_t written = 0;
   std::uint32_t unseen = 0;  ///< tokens sampled by steps in flight
