@@ -13,6 +13,7 @@ namespace troupe {
 namespace {
 
 constexpr std::chrono::milliseconds tick_interval{250};
+constexpr int attempts_max = 3;
 
 }  // namespace
 
@@ -69,6 +70,7 @@ caf::result<accepted> router::on_submit(submit& message) {
                {},
                {},
                finish_reason::none,
+               0,
                0,
                now + limit,
                now};
@@ -174,6 +176,9 @@ void router::on_enqueue_failed(request_id id, troupe::epoch at, const caf::error
   auto& entry = found->second;
   if (entry.acceptance.pending()) {
     auto gone = reason.category() != caf::type_id_v<errc>;
+    // The group is lost and its node has not said so yet: another one may serve.
+    if (gone && ++entry.attempts < attempts_max && groups_.erase(entry.group) > 0 && !groups_.empty())
+      return place(entry);
     return refuse(found,
                   gone ? make_failure(errc::rank_lost, "the group was lost while it was asked; try again") : reason);
   }

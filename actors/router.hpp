@@ -59,6 +59,7 @@ class router {
     std::vector<answer_token> untold;  ///< tokens whose text is still with the detokenizer
     finish_reason ending = finish_reason::none;
     std::uint32_t cached_tokens = 0;
+    int attempts = 0;  ///< of groups that were gone when it was given to them
     time_point deadline;
     time_point moved;  ///< when the client last took something
   };

@@ -8,7 +8,7 @@ import shutil
 import struct
 import tempfile
 
-from cluster import TINY_MODELS, Cluster, TestCase, known_defect, main, topology, troupe
+from cluster import TINY_MODELS, Cluster, TestCase, main, topology, troupe
 
 MODEL = TINY_MODELS / "qwen2-tiny"
 QUESTION, ANSWER = "What is 27 + 15?", "27 + 15 = 42."
@@ -33,7 +33,6 @@ class WrongRequests(TestCase):
     def test_a_prompt_of_many_megabytes_is_refused(self):
         self.refuse(stdin="a b " * 3_000_000, words=["prompt"])
 
-    @known_defect("an empty question is answered")
     def test_an_empty_question_is_refused(self):
         self.refuse(stdin="", words=["empty"])
 
@@ -76,7 +75,6 @@ class WrongRequests(TestCase):
             result = troupe("ask", "--node", address, "hello", expect=None)
             self.assert_one_error(result, *words)
 
-    @known_defect("ask and generate do not write the character NUL and what follows it in its piece")
     def test_every_character_of_an_answer_is_written(self):
         """This random model's answer contains the character NUL."""
         how = ("--max-tokens", 0)

@@ -10,7 +10,6 @@ from cluster import (
     TestCase,
     begin_long_answer,
     generate,
-    known_defect,
     main,
     topology,
     troupe,
@@ -63,7 +62,6 @@ class Chat(TestCase):
         self.assertIn("context", result.err)
         self.assertEqual(result.out.splitlines()[-1], "2 + 3 = 5.")
 
-    @known_defect("tokens are reused and the count that is told is always 0")
     def test_a_conversation_reuses_what_was_computed_for_it(self):
         result = self.chat("What is 20 + 31?", "What is 40 + 52?", "What is 61 + 17?")
         reused = [int(line.split("(")[1].split()[0]) for line in result.err.splitlines() if "reused" in line]
@@ -96,7 +94,6 @@ class Ask(TestCase):
         self.assertIn("finish: length", cut.err)
         self.assertTrue(whole.startswith(cut.text))
 
-    @known_defect("--stop takes the question as a second stop string")
     def test_a_stop_string_may_stand_before_the_question(self):
         cluster = self.enter_cluster()
         self.assertEqual(cluster.ask("What is 2 + 3?", "--stop", " =").text, "2 + 3")

@@ -11,7 +11,6 @@ reached says what was waited for and shows the log.
 """
 
 import ctypes
-import functools
 import json
 import os
 import pathlib
@@ -399,23 +398,6 @@ def begin_long_answer(cluster, node=None):
     child = cluster.ask_streaming(LONG_QUESTION, node=node)
     child.read_until(20)
     return child
-
-
-def known_defect(sentence):
-    """Marks a test of a promise that is not kept yet: its failure is reported as skipped, with the sentence. Whoever
-    mends the defect takes the mark away."""
-
-    def mark(test):
-        @functools.wraps(test)
-        def marked(self):
-            try:
-                test(self)
-            except AssertionError as failure:
-                raise unittest.SkipTest(f"known defect: {sentence}") from failure
-
-        return marked
-
-    return mark
 
 
 class TestCase(unittest.TestCase):

@@ -12,7 +12,6 @@ from cluster import (
     LONG_QUESTION,
     Cluster,
     TestCase,
-    known_defect,
     long_answer,
     main,
     topology,
@@ -159,7 +158,6 @@ class GatewayEnd(TestCase):
         self.assertTrue(long_answer().startswith(text.rstrip("\ufffd")))
         self.assertEqual(node.wait_end(), 0, node.log())
 
-    @known_defect("it waits for the stream up to 5 s more")
     def test_a_second_sigterm_ends_at_once_although_a_stream_is_open(self):
         node = self.enter_cluster(model=LONG_MODEL, tensor=2, http=True).node
         stream, _, _ = self.begin_stream(node)

@@ -4,7 +4,7 @@
 
 import signal
 
-from cluster import LONG_MODEL, LONG_QUESTION, TestCase, begin_long_answer, known_defect, long_answer, main
+from cluster import LONG_MODEL, LONG_QUESTION, TestCase, begin_long_answer, long_answer, main
 
 RECOVERY_LIMIT = 30
 
@@ -62,7 +62,6 @@ class Loss(TestCase):
             )
             self.assertEqual(cluster.ask("What is 27 + 15?").text, "27 + 15 = 42.")
 
-    @known_defect("it waits for a group that will not come back, until the request's time is over")
     def test_an_answer_whose_group_is_given_up_ends_with_one_error(self):
         cluster = self.enter_cluster(model=LONG_MODEL)
         child = begin_long_answer(cluster)

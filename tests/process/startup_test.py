@@ -5,7 +5,7 @@
 import socket
 import time
 
-from cluster import TINY_MODELS, Cluster, TestCase, known_defect, main, topology, troupe, wait_until
+from cluster import TINY_MODELS, Cluster, TestCase, main, topology, troupe, wait_until
 
 FILE_LIMIT = 10  # seconds in which a wrong file must have been refused
 
@@ -43,7 +43,6 @@ class Startup(TestCase):
         self.assertIn("group g0 did not come up in 3 s: b/rank 1 missing", node.log())
         node.wait_ranks_gone(limit=2)
 
-    @known_defect("it waits for the first node for ever")
     def test_a_node_whose_first_node_never_comes_says_so_and_ends_in_time(self):
         cluster = self.cluster(topology(nodes="ab", groups=self.spread_group(), startup_timeout_s=3))
         node = cluster.begin("b")
@@ -61,7 +60,6 @@ class Startup(TestCase):
         cluster.begin("a")
         self.assert_node_refuses(cluster, "another topology file", "copy the same file", name="b", file=other, limit=20)
 
-    @known_defect("it is ready and serves with its own tokenizer before another model")
     def test_a_second_node_with_another_model_is_told_so(self):
         cluster = self.cluster(topology(nodes="ab", model="model", startup_timeout_s=5))
         for folder, model in (("one", "qwen3-tiny"), ("two", "llama3-tiny")):
@@ -73,7 +71,6 @@ class Startup(TestCase):
         self.assert_node_refuses(cluster, "node b has another model than node a", name="b", file=two)
         cluster.ask("hello", "--max-tokens", "3", node=cluster.nodes["a"])
 
-    @known_defect("a node that cannot open its port says nothing and does not end, not even by SIGTERM")
     def test_a_second_node_of_the_same_name_is_told_so(self):
         cluster = self.cluster(topology(nodes="ab"))
         cluster.begin("a").wait_ready()
@@ -82,7 +79,6 @@ class Startup(TestCase):
         self.assert_node_refuses(cluster, f"127.0.0.1:{cluster.file['nodes']['b']['port']}", "another node", name="b")
         cluster.ask("What is 2 + 3?", node=first)
 
-    @known_defect("a node that cannot open its port says nothing and does not end, not even by SIGTERM")
     def test_a_port_in_use_is_named(self):
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
@@ -90,7 +86,6 @@ class Startup(TestCase):
             file["nodes"]["a"]["port"] = port
             self.assert_node_refuses(self.cluster(file), f"127.0.0.1:{port}", "cannot be opened", "another port")
 
-    @known_defect("a node that cannot open its port says nothing and does not end, not even by SIGTERM")
     def test_an_http_port_in_use_is_named(self):
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
@@ -157,7 +152,6 @@ class Startup(TestCase):
     def test_a_model_folder_that_is_not_there_is_named(self):
         self.assert_node_refuses(self.cluster(topology(model="/no/such/model")), "/no/such/model")
 
-    @known_defect("the error does not name kv_memory, and the rank is started again three times")
     def test_too_little_kv_memory_is_refused_before_serving(self):
         cluster = self.cluster(topology(engine={"kv_memory": "1MiB", "block_tokens": 1024}))
         self.assert_node_refuses(cluster, "kv_memory", limit=30)

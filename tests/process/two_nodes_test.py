@@ -12,7 +12,6 @@ from cluster import (
     TestCase,
     begin_long_answer,
     free_port,
-    known_defect,
     long_answer,
     main,
     topology,
@@ -90,7 +89,6 @@ class TwoNodes(TestCase):
         status = cluster.wait_for_status(lambda s: not s["nodes"][1]["present"], "the loss of node b", node=first)
         self.assertEqual(status["groups"][0]["phase"], "serving")
 
-    @known_defect("a killed node often cannot open its port again for a minute, and hangs")
     def test_a_node_that_comes_back_serves_again(self):
         cluster = self.enter(topology(nodes="ab"))
         first, second = cluster.nodes["a"], cluster.nodes["b"]
@@ -102,7 +100,6 @@ class TwoNodes(TestCase):
         for node in (first, again):
             self.assertEqual(cluster.ask(QUESTION, node=node).text, ANSWER)
 
-    @known_defect("requests keep going to the dead node's group, and fail")
     def test_when_the_first_node_dies_and_comes_back_the_second_serves_on(self):
         cluster = self.enter(topology(nodes="ab"))
         first, second = cluster.nodes["a"], cluster.nodes["b"]
