@@ -91,7 +91,7 @@ class Startup(TestCase):
             port = taken.getsockname()[1]
             file = topology()
             file["nodes"]["a"]["http"] = f"127.0.0.1:{port}"
-            self.assert_node_refuses(self.cluster(file), f"127.0.0.1:{port}", "port")
+            self.assert_node_refuses(self.cluster(file), f"127.0.0.1:{port}", "another http address")
 
     def test_a_file_that_everyone_may_write_is_refused(self):
         cluster = self.cluster(topology())
