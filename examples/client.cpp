@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A program that talks to a running cluster: first with the blocking client, then as an actor among actors.
 //
-//   build/release/troupe node --topology examples/demo.yaml      (prints its address)
-//   build/release/example_client 127.0.0.1 PORT
+//   build/release/troupe node --topology examples/demo.yaml
+//   build/release/example_client 127.0.0.1 4242
 //
 // examples/run_client.sh does both. The names of all errors are in actors/errors.hpp.
 #include "actors/client.hpp"

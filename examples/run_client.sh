@@ -9,8 +9,8 @@ work=$(mktemp -d)
 node=0
 trap '((node)) && kill -TERM "$node" 2>/dev/null; rm -rf "$work"' EXIT
 
-# The demo's topology with HTTP at a free port, so that it runs beside another node.
-sed 's/127\.0\.0\.1:8080/127.0.0.1:0/; s|\.\./models|models|' examples/demo.yaml >"$work/demo.yaml"
+# The demo's topology at free ports, so that it runs beside another node.
+sed 's/port: 4242/port: 0/; s/127\.0\.0\.1:8080/127.0.0.1:0/; s|\.\./models|models|' examples/demo.yaml >"$work/demo.yaml"
 "$troupe" node --topology "$work/demo.yaml" --ready-file "$work/ready.json" --log-level warning &
 node=$!
 for _ in $(seq 600); do
