@@ -46,20 +46,13 @@ local_cluster::local_cluster(const local_cluster_options& options, load_progress
       system_(config_) {
   auto launcher =
       std::make_shared<thread_launcher>(system_, make_rank_recipe(system_, file_, model_, std::move(progress)));
-  actors_ = spawn_serving(system_, file_, model_, "local", std::move(launcher));
-  actors_->start();
+  actors_.emplace(spawn_serving(system_, file_, model_, "local", std::move(launcher)));
+  (*actors_)->start();
   std::string waits;
   auto note = [&](const cluster_view& view) { waits = view.groups.empty() ? "" : view.groups.front().message; };
-  try {
-    if (!connect().wait_until_ready(std::chrono::hours(1), note))
-      throw std::runtime_error("the group did not start: " + waits);
-  } catch (...) {
-    actors_->stop();
-    throw;
-  }
+  if (!connect().wait_until_ready(std::chrono::hours(1), note))
+    throw std::runtime_error("the group did not start: " + waits);
 }
-
-local_cluster::~local_cluster() { actors_->stop(); }
 
 load_progress terminal_progress(const std::string& what) {
   if (isatty(STDERR_FILENO) == 0) return [](std::uint64_t, std::uint64_t) {};

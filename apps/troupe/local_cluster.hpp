@@ -28,9 +28,8 @@ class local_cluster {
  public:
   /// Starts the group and waits until it serves. Throws what is wrong with model or options.
   local_cluster(const local_cluster_options& options, load_progress progress);
-  ~local_cluster();
 
-  client connect() { return client{system_, actors_->node}; }
+  client connect() { return client{system_, (*actors_)->node}; }
   caf::actor_system& system() { return system_; }
   const model_bundle& model() const { return model_; }
 
@@ -39,7 +38,7 @@ class local_cluster {
   model_bundle model_;
   system_config config_;
   caf::actor_system system_;
-  std::optional<serving> actors_;
+  std::optional<serving_scope> actors_;
 };
 
 /// Prints "loading 42 %" and the like on a terminal, and nothing elsewhere.

@@ -130,12 +130,6 @@ serve_end serve(caf::actor_system& system, const serving& actors, const std::fun
   return {1, false};
 }
 
-/// The actor system waits for its actors, so an exception must end them.
-struct stop_when_left {
-  const serving& actors;
-  ~stop_when_left() { actors.stop(); }
-};
-
 int run_node(const node_command_options& options) {
   block_stop_signals();
   auto file = load_cluster_file(options.topology, {options.insecure});
@@ -152,22 +146,22 @@ int run_node(const node_command_options& options) {
   caf::actor_system system{config};
   // The port must be known before ranks are launched, so the launcher is made in between.
   auto launcher = std::make_shared<late_launcher>();
-  auto actors = spawn_serving(system, file, model, me.name, launcher);
-  const stop_when_left guard{actors};
-  auto port = system.middleman().publish(actors.node, me.cluster.port, me.cluster.host.c_str(), true);
+  serving_scope actors{spawn_serving(system, file, model, me.name, launcher)};
+  // Reused: a node that starts again need not wait until the connections of the one before are forgotten.
+  auto port = system.middleman().publish(actors->node, me.cluster.port, me.cluster.host.c_str(), true);
   if (!port)
     throw std::runtime_error(
         fmt::format("{} cannot be opened ({}); is another node running there? Give node {} another port",
                     to_string(me.cluster), to_string(port.error()), me.name));
   launcher->become(make_launcher(system, options, file, model, *port));
   std::unique_ptr<http_front> http;
-  if (me.http) http = std::make_unique<http_front>(system, actors, model, me);
+  if (me.http) http = std::make_unique<http_front>(system, *actors, model, me);
   auto http_address = http ? to_string(host_port{me.http->host, http->server().port()}) : std::string{"none"};
-  actors.start();
+  actors->start();
   spdlog::info("node-started node={} cluster={} model={} address={}:{}", me.name, file.cluster, model.name,
                me.cluster.host, *port);
   auto end = serve(
-      system, actors,
+      system, *actors,
       [&] {
         spdlog::info("node-ready node={} address={}:{} http={}", me.name, me.cluster.host, *port, http_address);
         if (!options.ready_file.empty())

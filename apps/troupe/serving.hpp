@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <caf/all.hpp>
@@ -34,6 +35,21 @@ struct serving {
 
   /// Ends them all, and with the node the ranks that live in this process.
   void stop() const;
+};
+
+/// Ends a node's actors at the end of a scope, however it is left: an actor system waits for all of its actors.
+class serving_scope {
+ public:
+  explicit serving_scope(serving actors) : actors_(std::move(actors)) {}
+  serving_scope(const serving_scope&) = delete;
+  serving_scope& operator=(const serving_scope&) = delete;
+  ~serving_scope() { actors_.stop(); }
+
+  const serving* operator->() const { return &actors_; }
+  const serving& operator*() const { return actors_; }
+
+ private:
+  serving actors_;
 };
 
 /// Spawns tokenizers, detokenizer, router, node and, on the file's first node, topology. Nothing moves before start().
