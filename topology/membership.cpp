@@ -158,7 +158,54 @@ std::string membership::unequal_memory(const group_spec& group) const {
       static_cast<double>(file_.engine.free_memory_spread_bytes) / mib, group.ranks[least->rank].node);
 }
 
+/// A topology actor that was started again finds groups that serve: all ranks started, in one epoch. They go on in it.
+bool membership::adopt(const group_spec& group, group_view& view, group_record& record, time_point now) {
+  if (view.epoch != 0) return false;
+  std::uint64_t epoch = 0;
+  bool served = false, whole = true;
+  for (std::uint32_t rank = 0; rank < group.ranks.size(); ++rank) {
+    const auto* state = find_rank(group, rank);
+    served = served || (state && state->epoch != 0);
+    whole = whole && state && state->phase == rank_phase::started && (epoch == 0 || state->epoch == epoch);
+    if (state) epoch = state->epoch;
+  }
+  if (!served) return false;
+  if (whole) {
+    view.epoch = epoch;
+    set_members(group, view);
+    finish_start(group, view, record, now);
+    return true;
+  }
+  // Not whole any more: a greater epoch ends what is left of the old one.
+  if (now - record.since > options_.adoption_grace) view.epoch = options_.generation << 32U;
+  return false;
+}
+
+void membership::set_members(const group_spec& group, group_view& view) const {
+  view.members.clear();
+  for (std::uint32_t rank = 0; rank < group.ranks.size(); ++rank) {
+    const auto* state = find_rank(group, rank);
+    const auto& place = group.ranks[rank];
+    view.members.push_back(
+        {rank, place.node, to_string(place.device), state->incarnation, state->process, state->door});
+  }
+}
+
+/// All ranks have started: the group takes requests, with the blocks that each of its ranks has.
+void membership::finish_start(const group_spec& group, group_view& view, group_record& record, time_point now) {
+  view.blocks = 0;
+  for (const auto& member : view.members) {
+    const auto* state = find_rank(group, member.rank);
+    view.blocks = view.blocks == 0 ? state->blocks : std::min(view.blocks, state->blocks);
+    view.block_tokens = state->block_tokens;
+  }
+  view.phase = group_phase::serving;
+  view.message.clear();
+  record.since = now;
+}
+
 void membership::gather(const group_spec& group, group_view& view, group_record& record, time_point now) {
+  if (adopt(group, view, record, now)) return;
   auto limit = std::chrono::seconds(file_.startup_timeout_s);
   if (auto missing = missing_members(group); !missing.empty()) {
     view.message = with_time_left(missing, record.since, now, limit);
@@ -175,13 +222,7 @@ void membership::gather(const group_spec& group, group_view& view, group_record&
   }
   view.epoch = options_.generation << 32U | ++epochs_;
   view.phase = group_phase::starting;
-  view.members.clear();
-  for (std::uint32_t rank = 0; rank < group.ranks.size(); ++rank) {
-    const auto* state = find_rank(group, rank);
-    const auto& place = group.ranks[rank];
-    view.members.push_back(
-        {rank, place.node, to_string(place.device), state->incarnation, state->process, state->door});
-  }
+  set_members(group, view);
   view.message = "ranks join and load";
   record.since = now;
 }
@@ -212,26 +253,15 @@ void membership::fence(group_view& view, group_record& record, std::string why, 
 
 void membership::start(const group_spec& group, group_view& view, group_record& record, time_point now) {
   if (auto lost = lost_member(group, view); !lost.empty()) return fence(view, record, lost, now);
-  std::uint32_t blocks = 0;
   std::string loading;
   for (const auto& member : view.members) {
     const auto* state = find_rank(group, member.rank);
-    if (state->phase != rank_phase::started || state->epoch != view.epoch) {
+    if (state->phase != rank_phase::started || state->epoch != view.epoch)
       loading += fmt::format("{}rank {}", loading.empty() ? "" : ", ", member.rank);
-      continue;
-    }
-    blocks = blocks == 0 ? state->blocks : std::min(blocks, state->blocks);
-    view.block_tokens = state->block_tokens;
   }
-  if (!loading.empty()) {
-    view.message = with_time_left(loading + " to join and load", record.since, now, options_.load_timeout);
-    if (now - record.since > options_.load_timeout) fence(view, record, loading + " did not load in time", now);
-    return;
-  }
-  view.blocks = blocks;
-  view.phase = group_phase::serving;
-  view.message.clear();
-  record.since = now;
+  if (loading.empty()) return finish_start(group, view, record, now);
+  view.message = with_time_left(loading + " to join and load", record.since, now, options_.load_timeout);
+  if (now - record.since > options_.load_timeout) fence(view, record, loading + " did not load in time", now);
 }
 
 void membership::serve(const group_spec& group, group_view& view, group_record& record, time_point now) {

@@ -106,6 +106,8 @@ struct membership_options {
   std::chrono::milliseconds node_timeout{3000};  ///< a node not heard of for so long is gone
   std::chrono::milliseconds load_timeout{600'000};
   int restarts = 3;  ///< of a group, before it is failed
+  /// How long a new topology actor waits for the other ranks of a group that served before it, to let it serve on.
+  std::chrono::milliseconds adoption_grace{2000};
 };
 
 /// Decides who is in the cluster and which group may serve in which epoch. A plain state machine: what nodes report
@@ -142,7 +144,10 @@ class membership {
   };
 
   const rank_state* find_rank(const group_spec& group, std::uint32_t rank) const;
+  bool adopt(const group_spec& group, group_view& view, group_record& record, time_point now);
   void gather(const group_spec& group, group_view& view, group_record& record, time_point now);
+  void set_members(const group_spec& group, group_view& view) const;
+  void finish_start(const group_spec& group, group_view& view, group_record& record, time_point now);
   void start(const group_spec& group, group_view& view, group_record& record, time_point now);
   void serve(const group_spec& group, group_view& view, group_record& record, time_point now);
   void fence(group_view& view, group_record& record, std::string why, time_point now);

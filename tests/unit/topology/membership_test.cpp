@@ -179,3 +179,36 @@ TEST_CASE("the revision grows exactly with changes") {
   CHECK(!test.decisions.advance(test.now));
   CHECK(test.decisions.view().revision == revision);
 }
+
+TEST_CASE("a topology actor that was started again lets groups that serve go on in their epoch") {
+  rehearsal test;
+  test.hear_both();
+  test.start_both();
+  auto epoch = test.group().epoch;
+  membership restarted{test.file, {.version = "1", .fingerprint = 7, .generation = 6}, test.now};
+  restarted.observe(test.a, test.now);
+  restarted.advance(test.now);
+  CHECK(restarted.view().groups.front().epoch == 0);  // nobody is told to end anything yet
+  restarted.observe(test.b, test.now);
+  restarted.advance(test.now);
+  CHECK(restarted.view().groups.front().phase == group_phase::serving);
+  CHECK(restarted.view().groups.front().epoch == epoch);
+  CHECK(restarted.view().groups.front().members.size() == 2);
+}
+
+TEST_CASE("what is left of a group that served before the topology actor is ended by a greater epoch") {
+  rehearsal test;
+  test.hear_both();
+  test.start_both();
+  auto epoch = test.group().epoch;
+  membership restarted{test.file, {.version = "1", .fingerprint = 7, .generation = 6}, test.now};
+  auto fresh = rehearsal::make_node("a", 0);
+  for (auto wait : {0s, 3s}) {
+    test.now += wait;
+    restarted.observe(fresh, test.now);
+    restarted.observe(test.b, test.now);
+    restarted.advance(test.now);
+  }
+  CHECK(restarted.view().groups.front().phase == group_phase::gathering);
+  CHECK(restarted.view().groups.front().epoch > epoch);
+}
