@@ -46,11 +46,11 @@ report 'no exit outside apps and examples:' \
   "$(sources 'kernels/*.cpp' 'runtime/*.cpp' 'topology/*.cpp' 'actors/*.cpp' | xargs -r grep -nHE '\b_?exit\(' | grep -v 'send_exit' || true)"
 
 # Dead files: every source is in the build, every header is included somewhere.
-listed=$(sources '*CMakeLists.txt' | while read -r list; do
-  folder=$(dirname "$list")
-  grep -oE '[A-Za-z0-9_./]+\.(cpp|cu)\b' "$list" | while read -r f; do realpath -m --relative-to=. "$folder/$f"; done
-done | sort -u)
-report 'in no CMakeLists.txt:' "$(comm -23 <(sources '*.cpp' '*.cu' | sort -u) <(printf '%s\n' "$listed"))"
+if [[ -e build/release/compile_commands.json ]]; then
+  built=$(grep -oE '"file": "[^"]+"' build/release/compile_commands.json | cut -d'"' -f4 |
+    xargs -r realpath --relative-to=. | sort -u)
+  report 'not in the release build:' "$(comm -23 <(sources '*.cpp' | sort -u) <(printf '%s\n' "$built"))"
+fi
 included=$(sources '*.hpp' '*.cpp' '*.cu' | xargs -r grep -hoE '#include "[^"]+"' | grep -oE '"[^"]+"' | tr -d '"' | sort -u)
 report 'included nowhere:' "$(comm -23 <(sources '*.hpp' | sort -u) <(printf '%s\n' "$included"))"
 
@@ -58,7 +58,7 @@ report 'included nowhere:' "$(comm -23 <(sources '*.hpp' | sort -u) <(printf '%s
 prefix=${TROUPE_DEPS:-${XDG_CACHE_HOME:-$HOME/.cache}/troupe/deps-1}
 cache=build/check
 mkdir -p "$cache"
-flags=(-std=c++20 -Wall -Wextra -Wpedantic -Wshadow -Werror -fsyntax-only -I . -I build/release -isystem "$prefix/include")
+flags=(-std=c++20 -Wall -Wextra -Wpedantic -Wshadow -Werror -fsyntax-only '-DTROUPE_SOURCE_DIR=""' '-DTROUPE_BINARY_DIR=""' -I . -I build/release -isystem "$prefix/include")
 state=$(sources '*.hpp' | xargs -r cat | sha256sum)
 if [[ $(cat "$cache/headers" 2>/dev/null) != "$state" ]]; then
   failed=$(sources '*.hpp' | xargs -r -P "$(nproc)" -I{} bash -c \

@@ -219,7 +219,7 @@ void segment_communicator::check_peer(int peer) const { check_other_rank(peer, r
 template <class Ready>
 void segment_communicator::wait(const call& now, wait_word& word, int peer, Ready ready) {
   if (ready(word.value.load(std::memory_order_acquire)) || spin(word, ready)) return;
-  sleep(now, word, peer, ready);
+  block(now, word, peer, ready);
 }
 
 template <class Ready>
@@ -235,7 +235,7 @@ bool segment_communicator::spin(const wait_word& word, Ready ready) const {
 }
 
 template <class Ready>
-void segment_communicator::sleep(const call& now, wait_word& word, int peer, Ready ready) {
+void segment_communicator::block(const call& now, wait_word& word, int peer, Ready ready) {
   auto look_at = clock::now() + liveness_interval;
   for (;;) {
     // In this order: a peer that has left, died or failed may have done its part before.

@@ -62,7 +62,7 @@ class segment_communicator final : public communicator {
   template <class Ready>
   bool spin(const wait_word& word, Ready ready) const;
   template <class Ready>
-  void sleep(const call& now, wait_word& word, int peer, Ready ready);
+  void block(const call& now, wait_word& word, int peer, Ready ready);
   [[noreturn]] void fail(const call& now, const std::string& why);
   [[noreturn]] void throw_failed(const call& now) const;
 
