@@ -77,7 +77,7 @@ struct engine_section {
   std::uint64_t kv_blocks = 0;                 ///< per rank, at most 2^31 - 1; 0: as many as kv_memory holds
   std::uint32_t max_batch_tokens = 2048;       ///< fed by one step, 1 to 1,048,576
   std::uint32_t max_sequences = 64;            ///< running at once, 1 to 65,536, at most max_batch_tokens
-  std::uint32_t max_queue = 256;               ///< waiting at once, 0 to 1,048,576
+  std::uint32_t max_queue = 256;               ///< waiting at once, 1 to 1,048,576
   std::uint32_t context = 0;                   ///< tokens of prompt and answer; 0: as the model says
   std::uint64_t free_memory_spread_bytes = 2ULL << 30;  ///< by how much the free memory of a group's ranks may differ
 };
