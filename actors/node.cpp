@@ -41,6 +41,13 @@ node_actor::behavior_type node::make_behavior() {
     }
     std::erase_if(leaders_, [&](const auto& l) { return l.second.handle && l.second.handle.address() == down.source; });
     tell_router();
+    for (auto& [key, rank] : ranks_) {
+      if (!rank.running || !rank.handle || rank.handle.address() != down.source) continue;
+      // Ended, or silent for as long as CAF waits: in either case it is of no use, and must not come back.
+      spdlog::warn("rank-silent group={} rank={} incarnation={} reason=\"{}\"", key.first, key.second,
+                   rank.state.incarnation, to_string(down.reason));
+      launcher_->kill({key.first, key.second, rank.state.incarnation});
+    }
   });
   return {
       [this](const begin& message) { on_begin(message); },
@@ -91,6 +98,7 @@ void node::on_rank(rank_reported& message) {
     return;
   auto& rank = found->second;
   auto changed = rank.state != message.state;
+  if (rank.handle != message.self) self_->monitor(message.self);
   rank.state = std::move(message.state);
   rank.handle = std::move(message.self);
   if (!changed) return;

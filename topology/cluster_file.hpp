@@ -74,7 +74,7 @@ struct engine_section {
   std::uint32_t threads = 0;        ///< per cpu rank, at most 1024; 0: the node's cores divided by its cpu ranks
   std::uint32_t block_tokens = 16;  ///< a power of two, 16 to 1024
   std::uint64_t kv_memory_bytes = 1ULL << 30;  ///< per rank, 1 MiB to 16 TiB; not looked at when kv_blocks is set
-  std::uint64_t kv_blocks = 0;                 ///< per rank, at most 2^31 - 1; 0: as many as kv_memory holds
+  std::uint64_t kv_blocks = 0;                 ///< per rank, at most 2^24; 0: as many as kv_memory holds
   std::uint32_t max_batch_tokens = 2048;       ///< fed by one step, 1 to 1,048,576
   std::uint32_t max_sequences = 64;            ///< running at once, 1 to 65,536, at most max_batch_tokens
   std::uint32_t max_queue = 256;               ///< waiting at once, 1 to 1,048,576

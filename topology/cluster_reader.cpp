@@ -318,7 +318,7 @@ void cluster_reader::read_engine(yaml_section& section) {
     part.wrong("block_tokens",
                fmt::format("is {}; give a power of two from 16 to 1024, such as 16", engine.block_tokens));
   part.read_size("kv_memory", engine.kv_memory_bytes, 1ULL << 20, 1ULL << 44);
-  part.read_number("kv_blocks", engine.kv_blocks, 1, (1ULL << 31) - 1);
+  part.read_number("kv_blocks", engine.kv_blocks, 1, 1ULL << 24);
   if (part.has("kv_memory") && part.has("kv_blocks"))
     part.wrong("kv_blocks", "is given and so is kv_memory; give one of them");
   part.read_number("max_batch_tokens", engine.max_batch_tokens, 1, 1 << 20);

@@ -79,12 +79,12 @@ std::string stream_answer(client& cluster, const ask_options& options, std::vect
     if (event.finish == finish_reason::none) continue;
     std::fputs("\n", stdout);
     if (options.quiet) continue;
-    std::chrono::duration<double> decode = clock::now() - first;
+    std::chrono::duration<double> whole = clock::now() - begin;
     std::chrono::duration<double, std::milli> wait = first - begin;
     fmt::print(stderr, "[{} prompt tokens ({} reused), {} tokens, first after {:.1f} ms", event.usage.prompt_tokens,
                event.usage.cached_tokens, event.usage.completion_tokens, wait.count());
-    if (tokens > 1) fmt::print(stderr, ", {:.1f} tok/s", static_cast<double>(tokens - 1) / decode.count());
-    fmt::print(stderr, ", finish: {}]\n", to_string(event.finish));
+    fmt::print(stderr, ", {:.1f} tok/s from question to end, finish: {}]\n",
+               static_cast<double>(tokens) / whole.count(), to_string(event.finish));
   }
   return text;
 }

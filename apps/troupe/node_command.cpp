@@ -137,6 +137,9 @@ int run_node(const node_command_options& options) {
   start_logging("node " + me.name, options.log_level);
   if (!options.ready_file.empty()) std::remove(options.ready_file.c_str());  // of an earlier run
   check_served(file);
+  if (!file.spares.empty())
+    spdlog::warn("spares-unused count={} reason=\"spares are not used yet\"", file.spares.size());
+  if (file.allow_faults) spdlog::warn("faults-unused reason=\"fault injection is not built yet\"");
   auto model = read_model_bundle(file);
   for (const auto& group : file.groups)
     plan_shards(group, shape_of(model.config));

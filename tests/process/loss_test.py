@@ -26,11 +26,11 @@ class Loss(TestCase):
             self.assert_one_error(result)
             self.assert_beginning(result.out)
 
-    def kill_rank_during_answer(self, rank, **shape):
+    def kill_rank_during_answer(self, rank, how=signal.SIGKILL, **shape):
         cluster = self.enter_cluster(model=LONG_MODEL, **shape)
         before = cluster.group()["epoch"]
         child = begin_long_answer(cluster)
-        killed = cluster.signal_rank(rank, signal.SIGKILL)
+        killed = cluster.signal_rank(rank, how)
         self.assertEqual(cluster.status()["router"]["completed"], 0, "the answer was over before the kill")
         self.assert_whole_or_one_error(child)
         self.assert_beginning(cluster.ask(LONG_QUESTION, "--max-tokens", "30", limit=RECOVERY_LIMIT).text)
@@ -50,6 +50,12 @@ class Loss(TestCase):
 
     def test_the_only_rank_is_killed_during_an_answer_and_the_answer_is_whole_or_ends_with_one_error(self):
         self.kill_rank_during_answer(0)
+
+    def test_a_stopped_first_rank_is_replaced_and_the_answer_is_whole_or_ends_with_one_error(self):
+        self.kill_rank_during_answer(0, signal.SIGSTOP, tensor=2)
+
+    def test_a_stopped_only_rank_is_replaced_and_the_answer_is_whole_or_ends_with_one_error(self):
+        self.kill_rank_during_answer(0, signal.SIGSTOP)
 
     def test_a_rank_killed_between_answers_is_replaced_before_the_next(self):
         cluster = self.enter_cluster(tensor=2)
