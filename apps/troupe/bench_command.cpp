@@ -5,6 +5,7 @@
 #include <deque>
 #include <memory>
 #include <random>
+#include <thread>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -16,6 +17,8 @@
 #include "apps/troupe/group_options.hpp"
 #include "apps/troupe/local_cluster.hpp"
 #include "apps/troupe/logging.hpp"
+#include "apps/troupe/memory_bandwidth.hpp"
+#include "runtime/model/memory_plan.hpp"
 
 namespace troupe {
 namespace {
@@ -168,6 +171,25 @@ void print_table(const nlohmann::ordered_json& json) {
                                        : value.dump());
 }
 
+/// Bytes of weights that a step of one token reads: all but the input embedding where it is not the head too.
+double weight_bytes_read(const model_config& config) {
+  auto bytes = static_cast<double>(plan_memory(config, {}, 16, 1).weight_bytes);
+  auto embedding = static_cast<double>(config.vocabulary_size * config.hidden_size) * 2;
+  return config.tied_embeddings ? bytes : bytes - embedding;
+}
+
+/// How near decoding one sequence comes to reading the weights as fast as this memory can be read, in the same run.
+void add_memory_share(nlohmann::ordered_json& json, const bench_options& options, const model_config& config,
+                      const figures& x) {
+  auto threads = options.cluster.engine.threads;
+  if (threads == 0) threads = std::max(1U, std::thread::hardware_concurrency());
+  auto limit = measure_read_bandwidth(threads);
+  auto reached = weight_bytes_read(config) / x.inter_token_p50;
+  json["weights_read_gb_per_second"] = reached / 1e9;
+  json["memory_read_gb_per_second"] = limit / 1e9;
+  json["share_of_memory_bandwidth"] = reached / limit;
+}
+
 int run_bench(bench_options options) {
   start_logging("bench", options.log_level);
   if (options.length_min > options.length_max || options.length_min == 0)
@@ -179,8 +201,9 @@ int run_bench(bench_options options) {
   auto vocabulary = static_cast<std::int32_t>(cluster.model().config.vocabulary_size);
   std::vector<workload_item> warm_up{{{1, 2, 3, 4}, 4}};
   run_workload(cluster, options, warm_up, false);
-  auto json =
-      to_json(options, cluster.model(), run_workload(cluster, options, make_workload(options, vocabulary), true));
+  auto result = run_workload(cluster, options, make_workload(options, vocabulary), true);
+  auto json = to_json(options, cluster.model(), result);
+  if (options.batch == 1 && options.steps > 1) add_memory_share(json, options, cluster.model().config, result);
   if (options.json)
     fmt::print("{}\n", json.dump());
   else
