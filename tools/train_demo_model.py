@@ -12,6 +12,7 @@ GPU's arithmetic.
 
 import argparse
 import concurrent.futures
+import hashlib
 import json
 import math
 import os
@@ -295,6 +296,9 @@ def save(folder, model, tokenizer):
         },
     )
     (folder / "chat_template.jinja").write_text(CHAT_TEMPLATE)
+    files = sorted([*folder.glob("*.safetensors"), *folder.glob("*.json"), *folder.glob("*.jinja")])
+    sums = [f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in files]
+    (folder / "SHA256SUMS").write_text("".join(sums))
     with open(folder / "heldout.jsonl", "w") as file:
         for question in held_out_questions():
             file.write(json.dumps(question) + "\n")

@@ -7,6 +7,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "apps/troupe/model_checksums.hpp"
+
 namespace troupe {
 namespace {
 
@@ -32,6 +34,7 @@ cluster_file make_file(const local_cluster_options& options) {
 }
 
 model_bundle read_checked(const cluster_file& file) {
+  verify_checksums(file.model);
   auto model = read_model_bundle(file);
   plan_shards(file.groups.front(), shape_of(model.config));  // throws with what would divide
   return model;

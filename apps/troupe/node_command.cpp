@@ -19,6 +19,7 @@
 #include "apps/gateway/reply_stream.hpp"
 #include "apps/troupe/commands.hpp"
 #include "apps/troupe/logging.hpp"
+#include "apps/troupe/model_checksums.hpp"
 #include "apps/troupe/process_launcher.hpp"
 #include "apps/troupe/serving.hpp"
 #include "apps/troupe/signals.hpp"
@@ -140,6 +141,7 @@ int run_node(const node_command_options& options) {
   if (!file.spares.empty())
     spdlog::warn("spares-unused count={} reason=\"spares are not used yet\"", file.spares.size());
   if (file.allow_faults) spdlog::warn("faults-unused reason=\"fault injection is not built yet\"");
+  verify_checksums(file.model);
   auto model = read_model_bundle(file);
   for (const auto& group : file.groups)
     plan_shards(group, shape_of(model.config));

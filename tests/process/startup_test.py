@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A start that cannot succeed says what is wrong and what would be right, ends with a failure code, leaves nothing."""
 
+import shutil
 import socket
 import time
 
@@ -148,6 +149,12 @@ class Startup(TestCase):
 
     def test_a_node_name_that_is_not_in_the_file_is_answered_with_those_that_are(self):
         self.assert_node_refuses(self.cluster(topology(nodes="ab")), "'c'", "a, b", name="c")
+
+    def test_a_model_file_with_another_checksum_is_named_with_the_remedy(self):
+        cluster = self.cluster(topology(model="model"))
+        shutil.copytree(TINY_MODELS / "qwen3-tiny", cluster.folder / "model")
+        (cluster.folder / "model" / "SHA256SUMS").write_text("0" * 64 + "  model.safetensors\n")
+        self.assert_node_refuses(cluster, "model.safetensors", "SHA-256", "SHA256SUMS", "again")
 
     def test_a_model_folder_that_is_not_there_is_named(self):
         self.assert_node_refuses(self.cluster(topology(model="/no/such/model")), "/no/such/model")
