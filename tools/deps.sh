@@ -46,7 +46,8 @@ debian_source() {
   [[ -n $mirror ]] || die "apt has no Debian mirror configured, so the sources of $package cannot be fetched"
   mkdir -p "$state"/{lists/partial,archives/partial}
   printf 'deb-src [signed-by=%s] %s %s main\n' /usr/share/keyrings/debian-archive-keyring.gpg "$mirror" "$suite" >"$state/sources.list"
-  local options=(-o "Dir::Etc::sourcelist=$state/sources.list" -o Dir::Etc::sourceparts=/dev/null -o "Dir::State::lists=$state/lists"
+  # A mirror may be some weeks behind; what it gives is signed all the same.
+  local options=(-o Acquire::Check-Valid-Until=false -o "Dir::Etc::sourcelist=$state/sources.list" -o Dir::Etc::sourceparts=/dev/null -o "Dir::State::lists=$state/lists"
     -o "Dir::Cache=$state" -o "Dir::Cache::archives=$state/archives" -o APT::Sandbox::User=root)
   apt-get "${options[@]}" update -qq >&2
   (cd "$into" && apt-get "${options[@]}" source -qq --tar-only --download-only "$package" >&2)
