@@ -13,12 +13,15 @@
 
 namespace troupe {
 
-/// Asks the middleman for the actor published at `door`, without blocking. Exactly one of the two is called: `found`
-/// with a handle of type Handle, or `failed` with an error. The interface is checked by the middleman.
+/// What opens and reaches ports: CAF's middleman, its TLS manager, or a simulated network.
+using network_actor = caf::io::middleman_actor;
+
+/// Asks the network for the actor published at `door`, without blocking. Exactly one of the two is called: `found`
+/// with a handle of type Handle, or `failed` with an error. The interface is checked here.
 template <class Handle, class Self, class Found, class Failed>
-void connect(Self* self, const endpoint& door, std::chrono::milliseconds timeout, Found found, Failed failed) {
-  auto middleman = self->system().middleman().actor_handle();
-  self->request(middleman, timeout, caf::connect_atom_v, door.host, door.port)
+void connect(Self* self, const network_actor& network, const endpoint& door, std::chrono::milliseconds timeout,
+             Found found, Failed failed) {
+  self->request(network, timeout, caf::connect_atom_v, door.host, door.port)
       .then(
           [self, found, failed](caf::node_id&, caf::strong_actor_ptr& actor, std::set<std::string>& interface) mutable {
             if (!actor)

@@ -124,6 +124,7 @@ struct rank_exited {
   std::string group;
   std::uint32_t rank = 0;
   std::uint64_t incarnation = 0;
+  loss_cause cause = loss_cause::crashed;
   std::string reason;
 };
 
@@ -255,7 +256,7 @@ bool inspect(I& f, engine_started& x) {
 template <class I>
 bool inspect(I& f, rank_exited& x) {
   return f.object(x).fields(f.field("group", x.group), f.field("rank", x.rank), f.field("incarnation", x.incarnation),
-                            f.field("reason", x.reason));
+                            f.field("cause", x.cause), f.field("reason", x.reason));
 }
 template <class I>
 bool inspect(I& f, put_value& x) {

@@ -6,8 +6,6 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
-#include "actors/connect.hpp"
-
 namespace troupe {
 namespace {
 
@@ -79,7 +77,8 @@ void node::launch(const rank_key& key) {
   rank.starts.push_back(now);
   rank.handle = nullptr;
   auto incarnation = rank.state.incarnation + 1;
-  rank.state = rank_state{key.first, key.second, incarnation, rank_phase::launching, 0, {}, 0, 0, 0, 0, 0, 0, {}};
+  rank.state = rank_state{key.first, key.second, incarnation, rank_phase::launching, 0, {}, 0, 0, 0,
+                          0,         0,          0,           loss_cause::none,      {}};
   rank.running = true;
   try {
     launcher_->launch({key.first, key.second, incarnation}, caf::actor_cast<node_actor>(self_));
@@ -87,6 +86,7 @@ void node::launch(const rank_key& key) {
   } catch (const std::runtime_error& error) {
     rank.running = false;
     rank.state.phase = rank_phase::failed;
+    rank.state.cause = loss_cause::crashed;
     rank.state.message = error.what();
     spdlog::error("rank-launch-failed group={} rank={} reason=\"{}\"", key.first, key.second, error.what());
   }
@@ -117,6 +117,7 @@ void node::on_exit(const rank_exited& message) {
   spdlog::warn("rank-exited group={} rank={} incarnation={} epoch={} reason=\"{}\"", message.group, message.rank,
                message.incarnation, rank.state.epoch, message.reason);
   rank.state.phase = rank_phase::failed;
+  if (rank.state.cause == loss_cause::none) rank.state.cause = message.cause;
   // What the rank said itself before it ended says more than how it ended.
   if (rank.state.message.empty()) rank.state.message = message.reason;
   report();
@@ -161,6 +162,7 @@ void node::tell_ranks(const group_view& group) {
 void node::tell_router() {
   serving_groups message;
   for (const auto& group : view_.groups) {
+    message.ended.insert(message.ended.end(), group.ended.begin(), group.ended.end());
     if (group.phase != group_phase::serving) continue;
     if (auto leader = leader_of(group)) message.groups.push_back({group.name, epoch{group.epoch}, std::move(leader)});
   }
@@ -183,7 +185,7 @@ scheduler_rank_actor node::leader_of(const group_view& group) {
   if (leader.epoch == group.epoch && (leader.handle || now < leader.next_attempt)) return leader.handle;
   leader = {group.epoch, {}, now + connect_timeout + leader_pause};
   connect<scheduler_rank_actor>(
-      self_, member.door, connect_timeout,
+      self_, options_.network, member.door, connect_timeout,
       [this, name = group.name, epoch = group.epoch](scheduler_rank_actor handle) {
         if (leaders_[name].epoch != epoch) return;
         self_->monitor(handle);
@@ -207,7 +209,7 @@ void node::find_topology_actor() {
                  to_string(reason));
   };
   connect<node_actor>(
-      self_, {first.cluster.host, first.cluster.port}, connect_timeout,
+      self_, options_.network, {first.cluster.host, first.cluster.port}, connect_timeout,
       [this, failed](node_actor first_node) {
         self_->request(first_node, connect_timeout, find_topology{})
             .then(

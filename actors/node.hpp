@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "actors/connect.hpp"
 #include "actors/protocol.hpp"
 #include "actors/rank_launcher.hpp"
 #include "topology/cluster_file.hpp"
@@ -21,6 +22,7 @@ struct node_options {
   std::uint64_t model_hash = 0;
   std::string model;  ///< the name clients use
   std::uint32_t context_tokens = 0;
+  network_actor network;  ///< reaches other machines; null in a cluster of one
   std::chrono::milliseconds report_interval{500};
 };
 

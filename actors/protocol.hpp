@@ -90,8 +90,9 @@ struct serving_group {
 /// All groups that take requests now.
 struct serving_groups {
   std::vector<serving_group> groups;
-  bool hopeless = false;  ///< none will serve again
-  std::string why;        ///< then
+  std::vector<epoch_end> ended;  ///< the last epochs of all groups, whatever ended them
+  bool hopeless = false;         ///< none will serve again
+  std::string why;               ///< then
 };
 
 /// ENGINE RANK: owns device, weights shard, KV memory and communicators; runs steps on its own thread.
@@ -159,7 +160,8 @@ bool inspect(I& f, serving_group& x) {
 }
 template <class I>
 bool inspect(I& f, serving_groups& x) {
-  return f.object(x).fields(f.field("groups", x.groups), f.field("hopeless", x.hopeless), f.field("why", x.why));
+  return f.object(x).fields(f.field("groups", x.groups), f.field("ended", x.ended), f.field("hopeless", x.hopeless),
+                            f.field("why", x.why));
 }
 template <class I>
 bool inspect(I& f, join_group& x) {

@@ -6,8 +6,6 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
-#include "actors/connect.hpp"
-
 namespace troupe {
 namespace {
 
@@ -41,11 +39,11 @@ scheduler_rank_actor::behavior_type scheduler_rank::make_behavior() {
   self_->set_error_handler([](caf::scheduled_actor*, caf::error&) {});
   self_->set_down_handler([this](caf::scheduled_actor*, caf::down_msg& down) {
     if (down.source == engine_.address())
-      fail(fmt::format("the engine ended: {}", describe(down.reason)));
+      fail(loss_cause::crashed, fmt::format("the engine ended: {}", describe(down.reason)));
     else if (down.source == node_.address())
       self_->quit(down.reason);  // a rank never outlives its node
     else
-      fail("the connection to another rank of the group was lost");
+      fail(loss_cause::unreachable, "the connection to another rank of the group was lost");
   });
   self_->monitor(engine_);
   self_->monitor(node_);
@@ -68,11 +66,10 @@ void scheduler_rank::publish() {
     state_.phase = rank_phase::present;
     return;
   }
-  auto middleman = self_->system().middleman().actor_handle();
   auto me = caf::actor_cast<caf::strong_actor_ptr>(self_);
   auto interface = self_->system().message_types<scheduler_rank_actor>();
   self_
-      ->request(middleman, options_.connect_timeout, caf::publish_atom_v, std::uint16_t{0}, me, interface,
+      ->request(options_.network, options_.connect_timeout, caf::publish_atom_v, std::uint16_t{0}, me, interface,
                 options_.publish_at, false)
       .then(
           [this](std::uint16_t port) {
@@ -81,7 +78,8 @@ void scheduler_rank::publish() {
             tell_node();
           },
           [this](const caf::error& reason) {
-            fail(fmt::format("no port could be opened at {}: {}", options_.publish_at, to_string(reason)));
+            fail(loss_cause::crashed,
+                 fmt::format("no port could be opened at {}: {}", options_.publish_at, to_string(reason)));
           });
 }
 
@@ -112,7 +110,8 @@ void scheduler_rank::on_plan(step_plan& plan) {
     return;
   }
   if (plan.step != last_step_ + 1)
-    return fail(fmt::format("step {} came after step {}; a plan was lost", plan.step, last_step_));
+    return fail(loss_cause::unreachable,
+                fmt::format("step {} came after step {}; a plan was lost", plan.step, last_step_));
   last_step_ = plan.step;
   if (!leads()) leader_ = caf::actor_cast<scheduler_rank_actor>(self_->current_sender());
   self_->send(engine_, std::move(plan));
@@ -203,7 +202,7 @@ void scheduler_rank::reach_peers(const join_group& message) {
       continue;
     }
     connect<scheduler_rank_actor>(
-        self_, member.door, options_.connect_timeout,
+        self_, options_.network, member.door, options_.connect_timeout,
         [this, rank = member.rank, epoch = view_.epoch](scheduler_rank_actor peer) {
           if (epoch != view_.epoch || peers_.count(rank) > 0) return;
           self_->monitor(peer);
@@ -230,10 +229,11 @@ void scheduler_rank::lead() {
 }
 
 /// The rank is of no use any more; the topology actor decides what follows.
-void scheduler_rank::fail(std::string reason) {
+void scheduler_rank::fail(loss_cause cause, std::string reason) {
   if (state_.phase == rank_phase::failed) return;
   spdlog::error("rank-failed group={} rank={} epoch={} reason=\"{}\"", state_.group, state_.rank, view_.epoch, reason);
   state_.phase = rank_phase::failed;
+  state_.cause = cause;
   state_.message = std::move(reason);
   scheduler_.reset();
   tell_node();

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "actors/connect.hpp"
 #include "actors/protocol.hpp"
 #include "runtime/scheduler/scheduler.hpp"
 
@@ -17,6 +18,7 @@ struct scheduler_rank_options {
   std::uint32_t sampling_rank = 0;  ///< the rank whose results carry the sampled tokens
   scheduler_options scheduler;      ///< epoch, blocks and block_tokens come from the group
   std::chrono::milliseconds report_interval{500};
+  network_actor network;   ///< opens and reaches ports; null where no rank is in another process
   std::string publish_at;  ///< address where ranks of other processes reach this one; empty: nobody has to
   std::chrono::milliseconds connect_timeout{5000};  ///< for rank 0 to reach each other rank; tried again on failure
 };
@@ -50,7 +52,7 @@ class scheduler_rank {
   void lead();
   void pump();
   void tell_routers(step_outcome& outcome);
-  void fail(std::string reason);
+  void fail(loss_cause cause, std::string reason);
   void tell_node();
   void report();
 

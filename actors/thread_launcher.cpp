@@ -17,7 +17,8 @@ void thread_launcher::launch(const rank_start& start, const node_actor& node) {
   ranks_[{start.group, start.rank, start.incarnation}] = rank;
   // Runs when the actor ends, whatever the cause: what a process's exit is to a node of processes.
   caf::actor_cast<caf::strong_actor_ptr>(rank)->get()->attach_functor([start, node](const caf::error& reason) {
-    caf::anon_send(node, rank_exited{start.group, start.rank, start.incarnation, to_string(reason)});
+    caf::anon_send(node,
+                   rank_exited{start.group, start.rank, start.incarnation, loss_cause::crashed, to_string(reason)});
   });
 }
 

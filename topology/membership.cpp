@@ -27,6 +27,11 @@ std::string to_string(group_phase x) {
   return names[static_cast<int>(x)];
 }
 
+std::string to_string(loss_cause x) {
+  constexpr const char* names[] = {"none", "crashed", "hung", "killed", "unreachable"};
+  return names[static_cast<int>(x)];
+}
+
 membership::membership(cluster_file file, membership_options options, time_point now)
     : file_(std::move(file)), options_(std::move(options)) {
   view_.cluster = file_.cluster;
@@ -227,24 +232,27 @@ void membership::gather(const group_spec& group, group_view& view, group_record&
   record.since = now;
 }
 
-std::string membership::lost_member(const group_spec& group, const group_view& view) const {
+membership::loss membership::lost_member(const group_spec& group, const group_view& view) const {
   for (const auto& member : view.members) {
     const auto* state = find_rank(group, member.rank);
-    if (!state) return fmt::format("node {} with rank {} is gone", member.node, member.rank);
+    if (!state) return {loss_cause::unreachable, fmt::format("node {} with rank {} is gone", member.node, member.rank)};
     if (state->incarnation != member.incarnation)
-      return fmt::format("rank {} on {} was restarted", member.rank, member.node);
+      return {loss_cause::killed, fmt::format("rank {} on {} was restarted", member.rank, member.node)};
     if (state->phase == rank_phase::failed)
-      return fmt::format("rank {} on {} failed: {}", member.rank, member.node, state->message);
+      return {std::max(state->cause, loss_cause::crashed),
+              fmt::format("rank {} on {} failed: {}", member.rank, member.node, state->message)};
   }
   return {};
 }
 
-void membership::fence(group_view& view, group_record& record, std::string why, time_point now) {
+void membership::fence(group_view& view, group_record& record, loss why, time_point now) {
+  view.ended.push_back({view.epoch, why.cause});
+  if (view.ended.size() > epoch_ends_max) view.ended.erase(view.ended.begin());
   view.epoch = options_.generation << 32U | ++epochs_;
   view.members.clear();
   view.blocks = 0;
   view.phase = group_phase::gathering;
-  view.message = std::move(why);
+  view.message = std::move(why.message);
   record.since = now;
   if (++record.restarts <= options_.restarts) return;
   view.phase = group_phase::failed;
@@ -252,7 +260,7 @@ void membership::fence(group_view& view, group_record& record, std::string why, 
 }
 
 void membership::start(const group_spec& group, group_view& view, group_record& record, time_point now) {
-  if (auto lost = lost_member(group, view); !lost.empty()) return fence(view, record, lost, now);
+  if (auto lost = lost_member(group, view); lost.cause != loss_cause::none) return fence(view, record, lost, now);
   std::string loading;
   for (const auto& member : view.members) {
     const auto* state = find_rank(group, member.rank);
@@ -261,11 +269,12 @@ void membership::start(const group_spec& group, group_view& view, group_record& 
   }
   if (loading.empty()) return finish_start(group, view, record, now);
   view.message = with_time_left(loading + " to join and load", record.since, now, options_.load_timeout);
-  if (now - record.since > options_.load_timeout) fence(view, record, loading + " did not load in time", now);
+  if (now - record.since > options_.load_timeout)
+    fence(view, record, {loss_cause::hung, loading + " did not load in time"}, now);
 }
 
 void membership::serve(const group_spec& group, group_view& view, group_record& record, time_point now) {
-  if (auto lost = lost_member(group, view); !lost.empty()) return fence(view, record, lost, now);
+  if (auto lost = lost_member(group, view); lost.cause != loss_cause::none) return fence(view, record, lost, now);
   if (now - record.since > std::chrono::minutes(1)) record.restarts = 0;
 }
 

@@ -20,6 +20,15 @@ enum class rank_phase : std::uint8_t {
   failed,     ///< cannot go on; `message` says why
 };
 
+/// Why a rank, and with it an epoch of its group, ended.
+enum class loss_cause : std::uint8_t {
+  none,
+  crashed,      ///< by itself: a signal of its own doing, an error of its engine
+  hung,         ///< work was pending and its engine made no progress
+  killed,       ///< from outside: SIGKILL, an operator
+  unreachable,  ///< its node, or the connection to it, is gone
+};
+
 /// Where an actor of another process is found. Port 0: inside its node's own process.
 struct endpoint {
   std::string host;
@@ -40,6 +49,7 @@ struct rank_state {
   std::uint64_t kv_bytes = 0;           ///< once started
   std::uint32_t blocks = 0;             ///< once started
   std::uint32_t block_tokens = 0;       ///< once started
+  loss_cause cause = loss_cause::none;  ///< once failed
   std::string message;
   friend bool operator==(const rank_state&, const rank_state&) = default;
 };
@@ -73,6 +83,15 @@ struct group_member {
   friend bool operator==(const group_member&, const group_member&) = default;
 };
 
+/// An epoch that is over. Requests that ran in it are suspects when the cause is crashed or hung.
+struct epoch_end {
+  std::uint64_t epoch = 0;
+  loss_cause cause = loss_cause::none;
+  friend bool operator==(const epoch_end&, const epoch_end&) = default;
+};
+
+inline constexpr std::size_t epoch_ends_max = 8;
+
 struct group_view {
   std::string name;
   std::uint64_t epoch = 0;
@@ -80,7 +99,8 @@ struct group_view {
   std::vector<group_member> members;  ///< by rank; complete in starting and serving
   std::uint32_t blocks = 0;           ///< the least of its ranks, in serving
   std::uint32_t block_tokens = 0;
-  std::string message;  ///< what is waited for, or why it failed
+  std::vector<epoch_end> ended;  ///< the last epochs of this group, oldest first; at most epoch_ends_max
+  std::string message;           ///< what is waited for, or why it failed
   friend bool operator==(const group_view&, const group_view&) = default;
 };
 
@@ -138,6 +158,10 @@ class membership {
     time_point seen;
     std::string refusal;
   };
+  struct loss {
+    loss_cause cause = loss_cause::none;  ///< none: all members are well
+    std::string message;
+  };
   struct group_record {
     time_point since;  ///< of the present phase
     int restarts = 0;
@@ -150,10 +174,10 @@ class membership {
   void finish_start(const group_spec& group, group_view& view, group_record& record, time_point now);
   void start(const group_spec& group, group_view& view, group_record& record, time_point now);
   void serve(const group_spec& group, group_view& view, group_record& record, time_point now);
-  void fence(group_view& view, group_record& record, std::string why, time_point now);
+  void fence(group_view& view, group_record& record, loss why, time_point now);
   std::string missing_members(const group_spec& group) const;
   std::string unequal_memory(const group_spec& group) const;
-  std::string lost_member(const group_spec& group, const group_view& view) const;
+  loss lost_member(const group_spec& group, const group_view& view) const;
   void refresh_nodes(time_point now);
 
   cluster_file file_;
@@ -166,6 +190,7 @@ class membership {
 
 std::string to_string(rank_phase x);
 std::string to_string(group_phase x);
+std::string to_string(loss_cause x);
 
 template <class Inspector, class Enum>
 bool inspect_phase(Inspector& f, Enum& x, Enum last) {
@@ -186,6 +211,14 @@ bool inspect(I& f, group_phase& x) {
   return inspect_phase(f, x, group_phase::failed);
 }
 template <class I>
+bool inspect(I& f, loss_cause& x) {
+  return inspect_phase(f, x, loss_cause::unreachable);
+}
+template <class I>
+bool inspect(I& f, epoch_end& x) {
+  return f.object(x).fields(f.field("epoch", x.epoch), f.field("cause", x.cause));
+}
+template <class I>
 bool inspect(I& f, endpoint& x) {
   return f.object(x).fields(f.field("host", x.host), f.field("port", x.port));
 }
@@ -196,7 +229,7 @@ bool inspect(I& f, rank_state& x) {
                             f.field("process", x.process), f.field("free_memory_bytes", x.free_memory_bytes),
                             f.field("weight_bytes", x.weight_bytes), f.field("kv_bytes", x.kv_bytes),
                             f.field("blocks", x.blocks), f.field("block_tokens", x.block_tokens),
-                            f.field("message", x.message));
+                            f.field("cause", x.cause), f.field("message", x.message));
 }
 template <class I>
 bool inspect(I& f, node_state& x) {
@@ -215,7 +248,8 @@ template <class I>
 bool inspect(I& f, group_view& x) {
   return f.object(x).fields(f.field("name", x.name), f.field("epoch", x.epoch), f.field("phase", x.phase),
                             f.field("members", x.members), f.field("blocks", x.blocks),
-                            f.field("block_tokens", x.block_tokens), f.field("message", x.message));
+                            f.field("block_tokens", x.block_tokens), f.field("ended", x.ended),
+                            f.field("message", x.message));
 }
 template <class I>
 bool inspect(I& f, node_view& x) {

@@ -20,6 +20,11 @@ std::string describe_exit(int status) {
   return fmt::format("exited with code {}", WEXITSTATUS(status));
 }
 
+/// SIGKILL comes from outside: an operator, the node itself, the kernel short of memory.
+loss_cause cause_of(int status) {
+  return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL ? loss_cause::killed : loss_cause::crashed;
+}
+
 /// In the child, between fork and exec: only calls that are safe there.
 [[noreturn]] void become_rank(pid_t parent, char* const* arguments) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -72,8 +77,8 @@ void process_launcher::watch(child_process& watched, const node_actor& node) {
     waitpid(watched.process, &status, 0);
     watched.reaped = true;
   }
-  caf::anon_send(
-      node, rank_exited{watched.start.group, watched.start.rank, watched.start.incarnation, describe_exit(status)});
+  caf::anon_send(node, rank_exited{watched.start.group, watched.start.rank, watched.start.incarnation, cause_of(status),
+                                   describe_exit(status)});
 }
 
 void process_launcher::kill(const rank_start& start) {

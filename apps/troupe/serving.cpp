@@ -205,6 +205,7 @@ serving spawn_serving(caf::actor_system& system, const cluster_file& file, const
   options.model_hash = model.hash;
   options.model = model.name;
   options.context_tokens = model.context_tokens;
+  if (system.has_middleman()) options.network = system.middleman().actor_handle();
   result.node = system.spawn<node_impl>(file, std::move(options), std::move(launcher), result.router);
   if (file.nodes.front().name == node) {
     membership_options membership;
@@ -231,6 +232,7 @@ rank_recipe make_rank_recipe(caf::actor_system& system, cluster_file file, model
     options.identity.incarnation = start.incarnation;
     options.identity.process = static_cast<std::uint64_t>(getpid());
     options.identity.free_memory_bytes = free_memory_bytes();
+    if (system.has_middleman()) options.network = system.middleman().actor_handle();
     options.sampling_rank = (group.pipeline - 1) * group.tensor;
     options.scheduler = scheduling_of(file, group, model);
     // In one process the ranks have each other's handles.
