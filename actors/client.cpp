@@ -4,8 +4,9 @@
 #include <algorithm>
 #include <utility>
 
-#include <caf/io/all.hpp>
 #include <fmt/format.h>
+
+#include "actors/network.hpp"
 
 namespace troupe {
 namespace {
@@ -63,7 +64,7 @@ void generation_stream::cancel() { (*sink_)->send(router_, troupe::cancel{info_.
 
 client client::connect(caf::actor_system& system, const std::string& host, std::uint16_t port,
                        std::chrono::milliseconds timeout) {
-  auto node = system.middleman().remote_actor<node_actor>(host, port);
+  auto node = knock(system, host, port);
   if (!node)
     throw client_error("not_ready", fmt::format("no Troupe node answers at {}:{} ({}); is `troupe node` running there?",
                                                 host, port, to_string(node.error())));

@@ -153,6 +153,48 @@ struct get_group_statistics {
   std::string group;
 };
 
+// ---- node <-> node: `troupe doctor` ----------------------------------------------------------------------------
+
+/// A node of the topology file is to be reached from the node that is asked.
+struct probe_node {
+  std::string node;
+  std::uint32_t rounds = 200;              ///< of small messages, for the round trip; at most probe_rounds_max
+  std::uint32_t parcels = 32;              ///< of parcel_bytes each, for the bandwidth; at most probe_parcels_max
+  std::uint32_t parcel_bytes = 1U << 18U;  ///< at most probe_bytes_max
+};
+inline constexpr std::uint32_t probe_rounds_max = 1000;
+inline constexpr std::uint32_t probe_parcels_max = 256;
+inline constexpr std::uint32_t probe_bytes_max = 1U << 20U;
+
+/// Bytes that are sent back; at most probe_bytes_max of them.
+struct echo {
+  std::string payload;
+};
+
+/// What `echo` is answered with: who answers, and as many bytes as came.
+struct echoed {
+  std::string node;
+  std::string version;
+  std::int32_t protocol = 0;
+  std::uint64_t fingerprint = 0;  ///< of its topology file
+  std::uint64_t model_hash = 0;
+  std::string payload;
+};
+
+/// How one node reaches another. Round trips are timed by one clock, so clocks need not agree.
+struct probe_report {
+  std::string from;
+  std::string to;
+  bool reached = false;
+  std::string problem;  ///< when not reached
+  echoed peer;          ///< without payload
+  std::uint32_t rounds = 0;
+  std::uint64_t round_trip_p50_us = 0;
+  std::uint64_t round_trip_p99_us = 0;
+  std::uint64_t bytes = 0;     ///< there and back
+  std::uint64_t bytes_us = 0;  ///< the time they took
+};
+
 // ---- status ----------------------------------------------------------------------------------------------------
 
 /// Where a group's time went; counted by its rank 0 while work was pending.
@@ -304,6 +346,29 @@ bool inspect(I& f, node_status& x) {
   return f.object(x).fields(f.field("node", x.node), f.field("version", x.version), f.field("model", x.model),
                             f.field("context_tokens", x.context_tokens), f.field("view", x.view),
                             f.field("router", x.router));
+}
+
+template <class I>
+bool inspect(I& f, probe_node& x) {
+  return f.object(x).fields(f.field("node", x.node), f.field("rounds", x.rounds), f.field("parcels", x.parcels),
+                            f.field("parcel_bytes", x.parcel_bytes));
+}
+template <class I>
+bool inspect(I& f, echo& x) {
+  return f.object(x).fields(f.field("payload", x.payload));
+}
+template <class I>
+bool inspect(I& f, echoed& x) {
+  return f.object(x).fields(f.field("node", x.node), f.field("version", x.version), f.field("protocol", x.protocol),
+                            f.field("fingerprint", x.fingerprint), f.field("model_hash", x.model_hash),
+                            f.field("payload", x.payload));
+}
+template <class I>
+bool inspect(I& f, probe_report& x) {
+  return f.object(x).fields(
+      f.field("from", x.from), f.field("to", x.to), f.field("reached", x.reached), f.field("problem", x.problem),
+      f.field("peer", x.peer), f.field("rounds", x.rounds), f.field("round_trip_p50_us", x.round_trip_p50_us),
+      f.field("round_trip_p99_us", x.round_trip_p99_us), f.field("bytes", x.bytes), f.field("bytes_us", x.bytes_us));
 }
 
 }  // namespace troupe

@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "actors/peer_probe.hpp"
+
 namespace troupe {
 namespace {
 
@@ -32,7 +34,11 @@ node::node(node_actor::impl* self, cluster_file file, node_options options, std:
 
 node_actor::behavior_type node::make_behavior() {
   self_->set_error_handler([](caf::scheduled_actor*, caf::error&) {});
+  if (options_.services)
+    for (const auto& service : options_.services->all())
+      self_->monitor(service);
   self_->set_down_handler([this](caf::scheduled_actor*, caf::down_msg& down) {
+    if (replace_service(down)) return;
     if (topology_ && down.source == topology_.address()) {
       spdlog::warn("topology-lost reason={}", to_string(down.reason));
       topology_ = nullptr;  // serving goes on; asked for again with the next report
@@ -58,6 +64,8 @@ node_actor::behavior_type node::make_behavior() {
       [this](get_value& message) { return on_get(message); },
       [this](get_status) { return on_status(); },
       [this](const get_group_statistics& message) { return on_group_status(message); },
+      [this](const probe_node& message) { return on_probe(message); },
+      [this](echo& message) { return on_echo(message); },
       [this](drain) { return on_drain(); },
   };
 }
@@ -102,6 +110,9 @@ void node::on_rank(rank_reported& message) {
   rank.state = std::move(message.state);
   rank.handle = std::move(message.self);
   if (!changed) return;
+  // Its thread is stuck: the process cannot come out by itself.
+  if (rank.state.phase == rank_phase::failed && rank.state.cause == loss_cause::hung)
+    launcher_->kill({rank.state.group, rank.state.rank, rank.state.incarnation});
   report();
   for (const auto& group : view_.groups)
     if (group.name == rank.state.group) tell_ranks(group);
@@ -197,6 +208,28 @@ scheduler_rank_actor node::leader_of(const group_view& group) {
         leaders_[name].next_attempt = self_->clock().now() + leader_pause;
       });
   return {};
+}
+
+/// One of this process's own actors has ended: a new one takes its place, and those who used it are told.
+bool node::replace_service(const caf::down_msg& down) {
+  if (!options_.services) return false;
+  auto [service, actor] = options_.services->replace(down.source, self_->clock().now());
+  if (service.empty()) return false;
+  spdlog::error("service-lost service={} reason=\"{}\"", service, to_string(down.reason));
+  if (!actor) {
+    self_->quit(
+        make_failure(errc::not_ready, fmt::format("the {} of node {} ended more than {} times in {} s; last: {}",
+                                                  service, options_.name, local_services::replacements_max,
+                                                  local_services::replacement_window.count(), to_string(down.reason))));
+    return true;
+  }
+  self_->monitor(actor);
+  router_ = options_.services->router();
+  if (options_.services->topology()) topology_ = options_.services->topology();
+  self_->send(router_, options_.services->text());
+  tell_router();
+  report();
+  return true;
 }
 
 void node::find_topology_actor() {
@@ -296,6 +329,21 @@ caf::result<group_statistics> node::on_group_status(const get_group_statistics& 
     if (auto leader = leader_of(group)) return self_->delegate(leader, get_status{});
   }
   return make_failure(errc::not_ready, fmt::format("group '{}' does not serve", message.group));
+}
+
+caf::result<probe_report> node::on_probe(const probe_node& message) {
+  const auto* peer = file_.find_node(message.node);
+  if (!peer || !options_.network)
+    return make_failure(errc::invalid_request,
+                        fmt::format("node {} knows no node '{}' to reach over a network", options_.name, message.node));
+  peer_probe_options probing{options_.name, options_.network, {peer->cluster.host, peer->cluster.port}};
+  return self_->delegate(self_->spawn<peer_probe_impl, caf::detached>(std::move(probing)), message);
+}
+
+echoed node::on_echo(echo& message) const {
+  if (message.payload.size() > probe_bytes_max) message.payload.resize(probe_bytes_max);
+  return {options_.name,     options_.version,    protocol_version,
+          file_.fingerprint, options_.model_hash, std::move(message.payload)};
 }
 
 caf::result<void> node::on_drain() {

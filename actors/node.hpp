@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "actors/connect.hpp"
+#include "actors/local_services.hpp"
 #include "actors/protocol.hpp"
 #include "actors/rank_launcher.hpp"
 #include "topology/cluster_file.hpp"
@@ -24,6 +25,8 @@ struct node_options {
   std::uint32_t context_tokens = 0;
   network_actor network;  ///< reaches other machines; null in a cluster of one
   std::chrono::milliseconds report_interval{500};
+  /// This process's own actors, replaced by the node when one of them ends; null: they are somebody else's.
+  std::shared_ptr<local_services> services{};
 };
 
 /// The supervisor of one machine: starts its ranks, tells the topology actor how they are, tells them which epoch they
@@ -60,6 +63,8 @@ class node {
   caf::result<std::string> on_get(get_value& message);
   caf::result<node_status> on_status();
   caf::result<group_statistics> on_group_status(const get_group_statistics& message);
+  caf::result<probe_report> on_probe(const probe_node& message);
+  echoed on_echo(echo& message) const;
   caf::result<void> on_drain();
 
   void launch(const rank_key& key);
@@ -67,6 +72,7 @@ class node {
   void tell_ranks(const group_view& group);
   void tell_router();
   scheduler_rank_actor leader_of(const group_view& group);
+  bool replace_service(const caf::down_msg& down);
   void find_topology_actor();
   void report();
   void tick();

@@ -24,6 +24,7 @@ struct submit {
 };
 
 struct serving_groups;
+struct text_actors;
 
 /// ROUTER: owns a request from accept to last token.
 using router_actor = caf::typed_actor<
@@ -37,6 +38,8 @@ using router_actor = caf::typed_actor<
     caf::result<void>(tokens_sampled),
     // Which groups serve, in which epoch; from the node, again and again.
     caf::result<void>(serving_groups),
+    // Who turns text into tokens and back from now on; from the node, when one of them was replaced.
+    caf::result<void>(text_actors),
     // Accepts nothing more; answered when every request has ended.
     caf::result<void>(drain),
     // Counters for status and metrics.
@@ -55,6 +58,12 @@ using detokenizer_actor = caf::typed_actor<
     caf::result<text_decoded>(decode),
     // Forgets a request.
     caf::result<void>(close_text)>;
+
+/// The actors of its node that a router has text done by.
+struct text_actors {
+  std::vector<tokenizer_actor> tokenizers;
+  detokenizer_actor detokenizer;
+};
 
 /// SCHEDULER RANK: rank 0 decides what its group does in each step; the others check the plan and pass it on.
 struct join_group;
@@ -140,6 +149,8 @@ using node_actor = caf::typed_actor<
     caf::result<node_status>(get_status),
     // Where a group's time goes.
     caf::result<group_statistics>(get_group_statistics),
+    // How this node reaches another; and the other's side of it.
+    caf::result<probe_report>(probe_node), caf::result<echoed>(echo),
     // Drains and ends: no new requests, the accepted ones end, the ranks stop.
     caf::result<void>(drain)>;
 
@@ -153,6 +164,10 @@ template <class I>
 bool inspect(I& f, submit& x) {
   return f.object(x).fields(f.field("ticket", x.ticket), f.field("what", x.what), f.field("sink", x.sink),
                             f.field("credit", x.credit));
+}
+template <class I>
+bool inspect(I& f, text_actors& x) {
+  return f.object(x).fields(f.field("tokenizers", x.tokenizers), f.field("detokenizer", x.detokenizer));
 }
 template <class I>
 bool inspect(I& f, serving_group& x) {
@@ -226,9 +241,17 @@ CAF_ADD_TYPE_ID(troupe, (troupe::node_actor))
 CAF_ADD_TYPE_ID(troupe, (troupe::topology_actor))
 CAF_ADD_TYPE_ID(troupe, (troupe::scheduler_rank_actor))
 CAF_ADD_TYPE_ID(troupe, (std::vector<troupe::scheduler_rank_actor>))
+CAF_ADD_TYPE_ID(troupe, (troupe::tokenizer_actor))
+CAF_ADD_TYPE_ID(troupe, (std::vector<troupe::tokenizer_actor>))
+CAF_ADD_TYPE_ID(troupe, (troupe::detokenizer_actor))
+CAF_ADD_TYPE_ID(troupe, (troupe::text_actors))
+CAF_ADD_TYPE_ID(troupe, (troupe::probe_node))
+CAF_ADD_TYPE_ID(troupe, (troupe::probe_report))
+CAF_ADD_TYPE_ID(troupe, (troupe::echo))
+CAF_ADD_TYPE_ID(troupe, (troupe::echoed))
 CAF_END_TYPE_ID_BLOCK(troupe)
 
 namespace troupe {
 /// Members whose numbers differ refuse each other.
-inline constexpr int protocol_version = 1;
+inline constexpr int protocol_version = 2;
 }  // namespace troupe

@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::chrono::milliseconds tick_interval{250};
 constexpr int attempts_max = 3;
+constexpr int tokenizer_attempts = 2;
 
 }  // namespace
 
@@ -43,6 +44,7 @@ router_actor::behavior_type router::make_behavior() {
       [this](const grant& message) { on_grant(message); },
       [this](tokens_sampled& message) { on_tokens(message); },
       [this](serving_groups& message) { on_groups(message); },
+      [this](text_actors& message) { on_text_actors(message); },
       [this](drain) { return on_drain(); },
       [this](get_status) { return on_status(); },
   };
@@ -77,12 +79,33 @@ caf::result<accepted> router::on_submit(submit& message) {
   auto acceptance = entry.acceptance;
   records_.emplace(id, std::move(entry));
   if (watched_.insert(message.sink.address()).second) self_->monitor(message.sink);
-  self_->request(tokenizers_[id.value % tokenizers_.size()], options_.text_timeout, tokenize{std::move(what.prompt)})
-      .then([this, id](tokenized& result) { on_tokenized(id, result); },
-            [this, id](const caf::error& reason) {
-              if (auto found = records_.find(id); found != records_.end()) refuse(found, reason);
-            });
+  ask_tokenizer(id, std::move(what.prompt), tokenizer_attempts);
   return acceptance;
+}
+
+/// A tokenizer that ended may have ended for reasons of its own: another one is asked. Twice is the prompt's doing.
+void router::ask_tokenizer(request_id id, prompt words, int attempts) {
+  const auto& worker = tokenizers_[(id.value + static_cast<unsigned>(attempts)) % tokenizers_.size()];
+  auto again = attempts > 1 ? std::make_shared<prompt>(words) : nullptr;
+  self_->request(worker, options_.text_timeout, tokenize{std::move(words)})
+      .then([this, id](tokenized& result) { on_tokenized(id, result); },
+            [this, id, again, attempts](const caf::error& reason) {
+              auto found = records_.find(id);
+              if (found == records_.end()) return;
+              if (reason.category() == caf::type_id_v<errc>) return refuse(found, reason);
+              if (again) {  // by then the node has told who took the place of the one that ended
+                self_->run_delayed(tick_interval, [this, id, again, attempts] {
+                  ask_tokenizer(id, std::move(*again), attempts - 1);
+                });
+                return;
+              }
+              refuse(found, make_failure(errc::text_failed, "the prompt ended two tokenizers: " + to_string(reason)));
+            });
+}
+
+void router::on_text_actors(text_actors& message) {
+  tokenizers_ = std::move(message.tokenizers);
+  detokenizer_ = std::move(message.detokenizer);
 }
 
 caf::error router::find_fault(const submit& message) const {

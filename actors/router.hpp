@@ -70,10 +70,12 @@ class router {
   void on_grant(const grant& message);
   void on_tokens(tokens_sampled& message);
   void on_groups(serving_groups& message);
+  void on_text_actors(text_actors& message);
   caf::result<void> on_drain();
   router_status on_status() const;
 
   caf::error find_fault(const submit& message) const;
+  void ask_tokenizer(request_id id, prompt words, int attempts);
   void on_tokenized(request_id id, tokenized& result);
   void place(record& entry);
   void on_enqueue_failed(request_id id, troupe::epoch at, const caf::error& reason);

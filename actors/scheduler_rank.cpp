@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "actors/scheduler_rank.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -33,7 +34,8 @@ scheduler_rank::scheduler_rank(scheduler_rank_actor::impl* self, node_actor node
       node_(std::move(node)),
       options_(std::move(options)),
       engine_(spawn_engine()),
-      state_(options_.identity) {}
+      state_(options_.identity),
+      watch_(options_.progress ? options_.progress : std::make_shared<const progress_counter>(), options_.hang) {}
 
 scheduler_rank_actor::behavior_type scheduler_rank::make_behavior() {
   self_->set_error_handler([](caf::scheduled_actor*, caf::error&) {});
@@ -114,12 +116,20 @@ void scheduler_rank::on_plan(step_plan& plan) {
                 fmt::format("step {} came after step {}; a plan was lost", plan.step, last_step_));
   last_step_ = plan.step;
   if (!leads()) leader_ = caf::actor_cast<scheduler_rank_actor>(self_->current_sender());
+  watch_.begin_step(plan.step, self_->clock().now());
+  watch_engine();
+  if (plan.tokens() == plan.entries.size() && options_.progress)
+    plain_steps_[plan.step] = options_.progress->waited_us();
   self_->send(engine_, std::move(plan));
 }
 
 void scheduler_rank::on_result(step_result& result) {
   if (result.epoch.value != view_.epoch) return;
   auto from_engine = self_->current_sender() && self_->current_sender()->address() == engine_.address();
+  if (from_engine) {
+    watch_.end_step(self_->clock().now());
+    note_duration(result);
+  }
   if (from_engine && state_.rank != options_.sampling_rank) return;
   if (!leads()) {
     self_->send(leader_, std::move(result));
@@ -179,11 +189,14 @@ void scheduler_rank::start(const group_view& view) {
   state_.phase = rank_phase::starting;
   state_.epoch = view.epoch;
   spdlog::info("rank-joins group={} rank={} epoch={}", state_.group, state_.rank, view.epoch);
+  watch_.begin_load(self_->clock().now());
+  watch_engine();
   self_->send(engine_, view);
 }
 
 void scheduler_rank::on_started(const engine_started& message) {
   if (message.epoch.value != view_.epoch) return;
+  watch_.end_load(self_->clock().now());
   state_.phase = rank_phase::started;
   state_.weight_bytes = message.report.weight_bytes;
   state_.kv_bytes = message.report.kv_bytes;
@@ -226,6 +239,32 @@ void scheduler_rank::lead() {
   scheduler_.emplace(std::move(options));
   spdlog::info("group-serves group={} epoch={} ranks={} blocks={} block_tokens={}", state_.group, view_.epoch,
                view_.members.size(), view_.blocks, view_.block_tokens);
+}
+
+/// While work is pending the engine's progress is looked at again and again.
+void scheduler_rank::watch_engine() {
+  if (looking_) return;
+  looking_ = true;
+  self_->run_delayed(progress_watch::look_interval, [this] { look_at_engine(); });
+}
+
+void scheduler_rank::look_at_engine() {
+  looking_ = false;
+  if (state_.phase == rank_phase::failed || !watch_.pending()) return;
+  if (auto hang = watch_.look(self_->clock().now()); !hang.empty())
+    return fail(loss_cause::hung, "the engine hangs: " + hang);
+  watch_engine();
+}
+
+/// Warns of a rank whose own part of the steps takes much longer than it did; what it waited for others is not its own.
+void scheduler_rank::note_duration(const step_result& result) {
+  auto step = plain_steps_.extract(result.step);
+  if (!step) return;
+  auto waited = options_.progress->waited_us() - step.mapped();
+  auto slow = durations_.add(result.busy_us - std::min(waited, result.busy_us));
+  if (!slow) return;
+  spdlog::warn("rank-slow group={} rank={} epoch={} step={} step_us={} median_us={}", state_.group, state_.rank,
+               view_.epoch, result.step, slow->latest_us, slow->median_us);
 }
 
 /// The rank is of no use any more; the topology actor decides what follows.

@@ -3,12 +3,15 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "actors/connect.hpp"
 #include "actors/protocol.hpp"
+#include "runtime/engine/progress_watch.hpp"
+#include "runtime/engine/straggler_watch.hpp"
 #include "runtime/scheduler/scheduler.hpp"
 
 namespace troupe {
@@ -20,7 +23,9 @@ struct scheduler_rank_options {
   std::chrono::milliseconds report_interval{500};
   network_actor network;   ///< opens and reaches ports; null where no rank is in another process
   std::string publish_at;  ///< address where ranks of other processes reach this one; empty: nobody has to
-  std::chrono::milliseconds connect_timeout{5000};  ///< for rank 0 to reach each other rank; tried again on failure
+  std::chrono::milliseconds connect_timeout{5000};   ///< for rank 0 to reach each other rank; tried again on failure
+  std::shared_ptr<const progress_counter> progress;  ///< of this rank's engine; null: only whole steps are watched
+  progress_watch_options hang{};
 };
 
 /// Gives a group's scheduler a mailbox on rank 0: admits requests, sends each numbered plan to every rank, tells the
@@ -52,6 +57,9 @@ class scheduler_rank {
   void lead();
   void pump();
   void tell_routers(step_outcome& outcome);
+  void watch_engine();
+  void look_at_engine();
+  void note_duration(const step_result& result);
   void fail(loss_cause cause, std::string reason);
   void tell_node();
   void report();
@@ -68,8 +76,12 @@ class scheduler_rank {
   std::optional<scheduler> scheduler_;                   ///< on rank 0 of a serving group
   std::map<request_id, router_actor> routers_;           ///< who asked, for every request not ended
   group_statistics statistics_;
-  std::uint64_t in_flight_ = 0;                ///< steps planned and not done
-  caf::actor_clock::time_point active_since_;  ///< since in_flight_ is above 0
+  std::uint64_t in_flight_ = 0;                         ///< steps planned and not done
+  caf::actor_clock::time_point active_since_;           ///< since in_flight_ is above 0
+  progress_watch watch_;                                ///< of the engine
+  bool looking_ = false;                                ///< look_at_engine comes again by itself
+  straggler_watch durations_;                           ///< of the engine's steps of one token for each sequence
+  std::map<std::uint64_t, std::uint64_t> plain_steps_;  ///< of those under way: step, time waited until then
 };
 
 using scheduler_rank_impl = caf::stateful_actor<scheduler_rank, scheduler_rank_actor::impl>;

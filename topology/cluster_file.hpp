@@ -80,6 +80,7 @@ struct engine_section {
   std::uint32_t max_queue = 256;               ///< waiting at once, 1 to 1,048,576
   std::uint32_t context = 0;                   ///< tokens of prompt and answer; 0: as the model says
   std::uint64_t free_memory_spread_bytes = 2ULL << 30;  ///< by how much the free memory of a group's ranks may differ
+  std::uint32_t hang_timeout_ms = 2000;                 ///< work pending and no progress, 100 to 3,600,000
 };
 
 /// Mutual TLS between nodes. Absent from the file: all three are empty.

@@ -13,8 +13,8 @@
 
 #include "actors/client.hpp"
 #include "actors/system_config.hpp"
-#include "apps/troupe/cluster_address.hpp"
 #include "apps/troupe/commands.hpp"
+#include "apps/troupe/connection_options.hpp"
 
 namespace troupe {
 namespace {
@@ -23,7 +23,7 @@ using clock = std::chrono::steady_clock;
 
 /// What ask and chat share.
 struct ask_options {
-  std::string node = "127.0.0.1:4242";
+  connection_options connection;
   std::string prompt;
   std::string system;
   std::uint32_t max_tokens = 0;
@@ -32,12 +32,8 @@ struct ask_options {
   bool quiet = false;
 };
 
-void add_node_option(CLI::App& command, std::string& node) {
-  command.add_option("--node", node, "Address of any node, HOST:PORT")->capture_default_str()->envname("TROUPE_NODE");
-}
-
 void add_ask_options(CLI::App& command, ask_options& options) {
-  add_node_option(command, options.node);
+  add_connection_options(command, options.connection);
   command.add_option("--system", options.system, "System message");
   command.add_option("--max-tokens", options.max_tokens, "Most tokens of an answer; 0: up to the end of the context");
   options.sampling.temperature = 0;
@@ -89,18 +85,18 @@ std::string stream_answer(client& cluster, const ask_options& options, std::vect
   return text;
 }
 
-client reach(caf::actor_system& system, const std::string& address) {
-  auto [host, port] = parse_address(address);
-  return client::connect(system, host, port);
+client reach(caf::actor_system& system, const connection_target& target) {
+  return client::connect(system, target.door.host, target.door.port);
 }
 
 int run_ask(const ask_options& options) {
   auto prompt = options.prompt;
   if (prompt.empty()) prompt.assign(std::istreambuf_iterator<char>(std::cin), {});
   if (prompt.empty()) throw std::invalid_argument("the question is empty; give it as an argument or on standard input");
-  system_config config;
+  auto target = resolve(options.connection);
+  system_config config{target.system()};
   caf::actor_system system{config};
-  auto cluster = reach(system, options.node);
+  auto cluster = reach(system, target);
   std::vector<chat_message> messages;
   if (!options.system.empty()) messages.push_back({"system", options.system});
   messages.push_back({"user", prompt});
@@ -109,9 +105,10 @@ int run_ask(const ask_options& options) {
 }
 
 int run_chat(const ask_options& options) {
-  system_config config;
+  auto target = resolve(options.connection);
+  system_config config{target.system()};
   caf::actor_system system{config};
-  auto cluster = reach(system, options.node);
+  auto cluster = reach(system, target);
   const bool person = isatty(STDIN_FILENO) != 0;
   if (person)
     fmt::print(stderr, "Talking to {}. /reset forgets the conversation, /exit ends it.\n", cluster.status().model);
@@ -193,10 +190,11 @@ void print_status(const node_status& status) {
              router.live, router.accepted, router.completed, router.refused, router.failed, router.cancelled);
 }
 
-int run_status(const std::string& node, bool json) {
-  system_config config;
+int run_status(const connection_options& connection, bool json) {
+  auto target = resolve(connection);
+  system_config config{target.system()};
   caf::actor_system system{config};
-  auto status = reach(system, node).status();
+  auto status = reach(system, target).status();
   if (json)
     fmt::print("{}\n", to_json(status).dump());
   else
@@ -221,14 +219,14 @@ void add_client_commands(CLI::App& program, int& exit_code) {
   chat_command->callback([chat, &exit_code] { exit_code = run_chat(*chat); });
 
   struct status_options {
-    std::string node = "127.0.0.1:4242";
+    connection_options connection;
     bool json = false;
   };
   auto status = std::make_shared<status_options>();
   auto* status_command = program.add_subcommand("status", "Who is in the cluster and what it does");
-  add_node_option(*status_command, status->node);
+  add_connection_options(*status_command, status->connection);
   status_command->add_flag("--json", status->json, "One JSON object");
-  status_command->callback([status, &exit_code] { exit_code = run_status(status->node, status->json); });
+  status_command->callback([status, &exit_code] { exit_code = run_status(status->connection, status->json); });
 }
 
 }  // namespace troupe

@@ -15,6 +15,8 @@ void add_plan_command(CLI::App& program, int& exit_code);
 void add_client_commands(CLI::App& program, int& exit_code);  // status, ask, chat
 void add_generate_command(CLI::App& program, int& exit_code);
 void add_bench_command(CLI::App& program, int& exit_code);
+void add_certs_command(CLI::App& program, int& exit_code);
+void add_doctor_command(CLI::App& program, int& exit_code);
 void add_tokenize_command(CLI::App& program, int& exit_code);
 
 }  // namespace troupe

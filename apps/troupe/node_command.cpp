@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <cstdio>
 #include <ctime>
 #include <fstream>
@@ -14,12 +15,14 @@
 #include <unistd.h>
 
 #include "actors/client.hpp"
+#include "actors/network.hpp"
 #include "actors/system_config.hpp"
 #include "apps/gateway/gateway.hpp"
 #include "apps/gateway/reply_stream.hpp"
 #include "apps/troupe/commands.hpp"
 #include "apps/troupe/logging.hpp"
 #include "apps/troupe/model_checksums.hpp"
+#include "apps/troupe/open_files.hpp"
 #include "apps/troupe/process_launcher.hpp"
 #include "apps/troupe/serving.hpp"
 #include "apps/troupe/signals.hpp"
@@ -28,6 +31,7 @@ namespace troupe {
 namespace {
 
 constexpr std::chrono::seconds drain_time{5};
+constexpr std::size_t control_files = 32;  // open files that HTTP clients never take from the rest
 
 struct node_command_options {
   std::string topology;
@@ -60,17 +64,20 @@ void write_ready_file(const std::string& path, const std::string& host, std::uin
 /// The node's HTTP side.
 class http_front {
  public:
-  http_front(caf::actor_system& system, const serving& actors, const model_bundle& model, const node_spec& me)
+  http_front(caf::actor_system& system, const serving& actors, const model_bundle& model, const node_spec& me,
+             std::size_t open_files)
       : service_(system, actors.node, actors.router,
                  {model.name, std::time(nullptr), model.context_tokens, model.facts().vocabulary_size},
                  model.text->vocabulary()),
-        server_(options_of(me), service_) {}
+        server_(options_of(me, open_files), service_) {}
 
   gateway& server() { return server_; }
 
  private:
-  static gateway_options options_of(const node_spec& me) {
+  static gateway_options options_of(const node_spec& me, std::size_t open_files) {
     gateway_options options;
+    auto& connections = options.limits.connections;
+    connections = std::min(connections, open_files / 2 > control_files ? open_files / 2 - control_files : 1);
     options.address = me.http->host;
     options.port = me.http->port;
     if (!me.api_key_file.empty()) options.keys = load_api_keys(me.api_key_file);
@@ -97,9 +104,28 @@ struct serve_end {
   bool at_once = false;  ///< by a second signal: nothing more is waited for
 };
 
+/// Says once a minute that the cluster is open to everybody who reaches it, as --insecure allows.
+class openness_warning {
+ public:
+  explicit openness_warning(const cluster_file& file) {
+    for (const auto& node : file.nodes)
+      if (!file.tls && !is_loopback(node.cluster.host)) address_ = to_string(node.cluster);
+  }
+  void look() {
+    auto now = std::chrono::steady_clock::now();
+    if (address_.empty() || now < next_) return;
+    spdlog::warn("cluster-insecure address={} reason=\"no TLS: whoever reaches this port can do anything\"", address_);
+    next_ = now + std::chrono::minutes(1);
+  }
+
+ private:
+  std::string address_;  ///< empty: nothing to warn of
+  std::chrono::steady_clock::time_point next_;
+};
+
 /// Waits for the group, then for a signal or the node's end.
-serve_end serve(caf::actor_system& system, const serving& actors, const std::function<void()>& when_ready,
-                const std::function<void()>& when_draining) {
+serve_end serve(caf::actor_system& system, const serving& actors, openness_warning openness,
+                const std::function<void()>& when_ready, const std::function<void()>& when_draining) {
   caf::scoped_actor self{system};
   self->monitor(actors.node);
   std::optional<caf::error> end;
@@ -112,6 +138,7 @@ serve_end serve(caf::actor_system& system, const serving& actors, const std::fun
   client local{system, actors.node};
   auto interrupted = wait_for_stop_signal([&] {
     if (ended()) return true;
+    openness.look();
     if (!ready && local.wait_until_ready(std::chrono::milliseconds(1))) {
       ready = true;
       when_ready();
@@ -137,6 +164,7 @@ int run_node(const node_command_options& options) {
   const auto& me = pick_node(file, options.name);
   start_logging("node " + me.name, options.log_level);
   if (!options.ready_file.empty()) std::remove(options.ready_file.c_str());  // of an earlier run
+  const auto open_files = raise_open_files();
   check_served(file);
   if (!file.spares.empty())
     spdlog::warn("spares-unused count={} reason=\"spares are not used yet\"", file.spares.size());
@@ -147,26 +175,25 @@ int run_node(const node_command_options& options) {
     plan_shards(group, shape_of(model.config));
   plan_node_memory(file, model, me.name);
 
-  system_config config;
+  system_config config{{.network = true, .threads = 0, .tls = file.tls}};
   caf::actor_system system{config};
   // The port must be known before ranks are launched, so the launcher is made in between.
   auto launcher = std::make_shared<late_launcher>();
   serving_scope actors{spawn_serving(system, file, model, me.name, launcher)};
-  // Reused: a node that starts again need not wait until the connections of the one before are forgotten.
-  auto port = system.middleman().publish(actors->node, me.cluster.port, me.cluster.host.c_str(), true);
+  auto port = open_door(system, actors->node, me.cluster.host, me.cluster.port);
   if (!port)
     throw std::runtime_error(
         fmt::format("{} cannot be opened ({}); is another node running there? Give node {} another port",
                     to_string(me.cluster), to_string(port.error()), me.name));
   launcher->become(make_launcher(system, options, file, model, *port));
   std::unique_ptr<http_front> http;
-  if (me.http) http = std::make_unique<http_front>(system, *actors, model, me);
+  if (me.http) http = std::make_unique<http_front>(system, *actors, model, me, open_files);
   auto http_address = http ? to_string(host_port{me.http->host, http->server().port()}) : std::string{"none"};
   actors->start();
   spdlog::info("node-started node={} cluster={} model={} address={}:{}", me.name, file.cluster, model.name,
                me.cluster.host, *port);
   auto end = serve(
-      system, *actors,
+      system, *actors, openness_warning{file},
       [&] {
         spdlog::info("node-ready node={} address={}:{} http={}", me.name, me.cluster.host, *port, http_address);
         if (!options.ready_file.empty())

@@ -7,86 +7,95 @@
 #include <stdexcept>
 
 #include <fmt/format.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
+#include <poll.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 namespace troupe {
 namespace {
 
-std::string describe_exit(int status) {
-  if (WIFSIGNALED(status))
-    return fmt::format("killed by signal {} ({})", WTERMSIG(status), strsignal(WTERMSIG(status)));
-  return fmt::format("exited with code {}", WEXITSTATUS(status));
+bool same(const rank_start& a, const rank_start& b) {
+  return a.group == b.group && a.rank == b.rank && a.incarnation == b.incarnation;
 }
 
 /// SIGKILL comes from outside: an operator, the node itself, the kernel short of memory.
-loss_cause cause_of(int status) {
-  return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL ? loss_cause::killed : loss_cause::crashed;
-}
-
-/// In the child, between fork and exec: only calls that are safe there.
-[[noreturn]] void become_rank(pid_t parent, char* const* arguments) {
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (getppid() != parent) _exit(127);  // the node died before the line above
-  execv("/proc/self/exe", arguments);
-  _exit(127);
+loss_cause cause_of(const process_end& end) {
+  return end.by_signal && end.number == SIGKILL ? loss_cause::killed : loss_cause::crashed;
 }
 
 }  // namespace
 
+process_launcher::process_launcher(std::vector<std::string> arguments)
+    : arguments_(std::move(arguments)), waker_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  if (!waker_.valid())
+    throw std::runtime_error(fmt::format("the launcher of ranks could not be made: {}", strerror(errno)));
+  watcher_ = std::thread([this] { watch(); });
+}
+
 process_launcher::~process_launcher() {
   {
     std::lock_guard lock{mutex_};
-    for (auto& child : children_)
-      if (!child.reaped) ::kill(child.process, SIGKILL);
+    over_ = true;
   }
-  for (auto& child : children_)
-    child.watcher.join();
+  wake();
+  watcher_.join();  // what still runs ends with the list
 }
 
 void process_launcher::launch(const rank_start& start, const node_actor& node) {
   auto words = arguments_;
-  words.insert(words.begin(), "troupe");
   for (auto word : {std::string{"--group"}, start.group, std::string{"--rank"}, std::to_string(start.rank),
                     std::string{"--incarnation"}, std::to_string(start.incarnation)})
     words.push_back(std::move(word));
-  std::vector<char*> arguments;
-  for (auto& word : words)
-    arguments.push_back(word.data());
-  arguments.push_back(nullptr);
-  auto parent = getpid();
-  auto process = fork();
-  if (process < 0)
-    throw std::runtime_error(fmt::format("a process for rank {} could not be made: {}", start.rank, strerror(errno)));
-  if (process == 0) become_rank(parent, arguments.data());
-  std::lock_guard lock{mutex_};
-  auto& child = children_.emplace_back();
-  child.start = start;
-  child.process = process;
-  child.watcher = std::thread([this, &child, node] { watch(child, node); });
-}
-
-void process_launcher::watch(child_process& watched, const node_actor& node) {
-  siginfo_t info{};
-  while (waitid(P_PID, static_cast<id_t>(watched.process), &info, WEXITED | WNOWAIT) != 0 && errno == EINTR) {
-  }
-  int status = 0;
+  child_process process{std::move(words)};
   {
-    std::lock_guard lock{mutex_};  // from here on nobody signals this process id
-    waitpid(watched.process, &status, 0);
-    watched.reaped = true;
+    std::lock_guard lock{mutex_};
+    ranks_.push_back({start, node, std::move(process)});
   }
-  caf::anon_send(node, rank_exited{watched.start.group, watched.start.rank, watched.start.incarnation, cause_of(status),
-                                   describe_exit(status)});
+  wake();
 }
 
 void process_launcher::kill(const rank_start& start) {
   std::lock_guard lock{mutex_};
-  for (auto& child : children_)
-    if (child.start.group == start.group && child.start.rank == start.rank &&
-        child.start.incarnation == start.incarnation && !child.reaped)
-      ::kill(child.process, SIGKILL);
+  for (auto& rank : ranks_)
+    if (same(rank.start, start)) rank.process.kill();
+}
+
+void process_launcher::wake() {
+  const std::uint64_t one = 1;
+  [[maybe_unused]] auto written = ::write(waker_.get(), &one, sizeof one);
+}
+
+/// The watcher's thread: sleeps until a process ends or the list has changed.
+void process_launcher::watch() {
+  std::vector<pollfd> waited;
+  for (;;) {
+    waited.assign(1, {waker_.get(), POLLIN, 0});
+    {
+      std::lock_guard lock{mutex_};
+      if (over_) return;
+      for (const auto& rank : ranks_)
+        waited.push_back({rank.process.descriptor(), POLLIN, 0});
+    }
+    if (::poll(waited.data(), waited.size(), -1) < 0) continue;
+    std::uint64_t count = 0;
+    [[maybe_unused]] auto taken = ::read(waker_.get(), &count, sizeof count);
+    collect_ended();
+  }
+}
+
+void process_launcher::collect_ended() {
+  std::lock_guard lock{mutex_};
+  for (auto rank = ranks_.begin(); rank != ranks_.end();) {
+    auto end = rank->process.collect();
+    if (!end) {
+      ++rank;
+      continue;
+    }
+    const auto& start = rank->start;
+    caf::anon_send(rank->node,
+                   rank_exited{start.group, start.rank, start.incarnation, cause_of(*end), to_string(*end)});
+    rank = ranks_.erase(rank);
+  }
 }
 
 }  // namespace troupe

@@ -7,36 +7,39 @@
 #include <thread>
 #include <vector>
 
-#include <sys/types.h>
-
 #include "actors/rank_launcher.hpp"
+#include "apps/troupe/child_process.hpp"
 
 namespace troupe {
 
 /// Starts each rank as a process of its own: this program, as `troupe rank`. A rank dies with the node: by the parent-
-/// death signal if the node is killed, by SIGKILL when the launcher is destroyed.
+/// death signal if the node is killed, by SIGKILL when the launcher is destroyed. One thread waits for all of them.
 class process_launcher : public rank_launcher {
  public:
   /// `arguments` go before those that name the rank.
-  explicit process_launcher(std::vector<std::string> arguments) : arguments_(std::move(arguments)) {}
+  explicit process_launcher(std::vector<std::string> arguments);
   ~process_launcher() override;
 
   void launch(const rank_start& start, const node_actor& node) override;
   void kill(const rank_start& start) override;
 
  private:
-  struct child_process {
+  struct running_rank {
     rank_start start;
-    pid_t process = 0;
-    bool reaped = false;  ///< the process id may belong to somebody else by now
-    std::thread watcher;
+    node_actor node;
+    child_process process;
   };
 
-  void watch(child_process& watched, const node_actor& node);
+  void watch();
+  void collect_ended();
+  void wake();
 
   std::vector<std::string> arguments_;
-  std::mutex mutex_;  ///< guards `reaped` of the children and the list; watchers are threads of their own
-  std::list<child_process> children_;
+  file_descriptor waker_;  ///< readable when there is a new process, or when all is over
+  std::mutex mutex_;       ///< guards the following
+  std::list<running_rank> ranks_;
+  bool over_ = false;
+  std::thread watcher_;  ///< last: it uses all of the above
 };
 
 }  // namespace troupe

@@ -10,6 +10,7 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include "actors/network.hpp"
 #include "actors/system_config.hpp"
 #include "apps/troupe/commands.hpp"
 #include "apps/troupe/logging.hpp"
@@ -39,9 +40,9 @@ int run_rank(const rank_command_options& options) {
     throw std::invalid_argument("this topology file has no such group and rank");
   const auto& host = file.find_node(group->ranks[options.start.rank].node)->cluster.host;
 
-  system_config config;
+  system_config config{{.network = true, .threads = 0, .tls = file.tls}};
   caf::actor_system system{config};
-  auto node = system.middleman().remote_actor<node_actor>(host, options.node_port);
+  auto node = knock(system, host, options.node_port);
   if (!node)
     throw std::runtime_error(
         fmt::format("the node at {}:{} does not answer: {}", host, options.node_port, to_string(node.error())));

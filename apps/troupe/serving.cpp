@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "actors/detokenizer.hpp"
+#include "actors/network.hpp"
 #include "actors/node.hpp"
 #include "actors/node_bootstrap_store.hpp"
 #include "actors/router.hpp"
@@ -21,6 +22,7 @@
 #include "actors/topology.hpp"
 #include "apps/troupe/version.hpp"
 #include "runtime/collective/group_communicators.hpp"
+#include "runtime/collective/watched_communicator.hpp"
 #include "runtime/engine/model_executor.hpp"
 #include "runtime/model/memory_plan.hpp"
 #include "runtime/model/model.hpp"
@@ -82,6 +84,16 @@ scheduler_options scheduling_of(const cluster_file& file, const group_spec& grou
   return options;
 }
 
+progress_watch_options patience_of(const cluster_file& file) {
+  progress_watch_options options;
+  options.hang_timeout = std::chrono::milliseconds(file.engine.hang_timeout_ms);
+  options.first_step_timeout = 10 * options.hang_timeout;
+  options.load_timeout = std::max<std::chrono::milliseconds>(
+      options.load_timeout, 2 * std::chrono::milliseconds(std::chrono::seconds(file.startup_timeout_s)));
+  options.wait_timeout = std::chrono::milliseconds(file.collective_timeout_ms) + options.hang_timeout;
+  return options;
+}
+
 shard shard_of(const group_spec& group, std::uint32_t rank) {
   return {rank % group.tensor, group.tensor, rank / group.tensor, group.pipeline};
 }
@@ -109,12 +121,16 @@ load_progress log_progress() {
 }
 
 executor_factory make_factory(caf::actor_system& system, const cluster_file& file, const group_spec& group,
-                              std::uint32_t rank, const model_bundle& model, const node_actor& node) {
-  return [&system, file, group, rank, model, node](const group_view& view) -> std::unique_ptr<executor> {
+                              std::uint32_t rank, const model_bundle& model, const node_actor& node,
+                              std::shared_ptr<progress_counter> progress) {
+  return [&system, file, group, rank, model, node, progress](const group_view& view) -> std::unique_ptr<executor> {
     node_bootstrap_store store{system, node};
     auto links = make_group_communicators(communicators_of(file, group, rank, view), static_cast<int>(group.tensor),
                                           static_cast<int>(group.pipeline), store);
+    links.tensor = std::make_unique<watched_communicator>(std::move(links.tensor), progress);
+    links.pipeline = std::make_unique<watched_communicator>(std::move(links.pipeline), progress);
     engine_options options;
+    options.progress = progress;
     options.threads = threads_of(file, group.ranks[rank].node);
     options.block_tokens = file.engine.block_tokens;
     options.kv_blocks = static_cast<std::uint32_t>(file.engine.kv_blocks);
@@ -124,14 +140,34 @@ executor_factory make_factory(caf::actor_system& system, const cluster_file& fil
   };
 }
 
+local_service_factories services_of(caf::actor_system& system, const cluster_file& file, const model_bundle& model,
+                                    const std::string& node) {
+  local_service_factories make;
+  make.tokenizers = std::clamp(std::thread::hardware_concurrency() / 2, 1U, 8U);
+  make.make_tokenizer = [&system, text = model.text] { return system.spawn<tokenizer_impl>(text); };
+  make.make_detokenizer = [&system, text = model.text] { return system.spawn<detokenizer_impl>(text->vocabulary()); };
+  make.make_router = [&system, node, facts = model.facts()](const text_actors& text) {
+    router_options routing;
+    routing.node = node;
+    routing.model = facts;
+    routing.first_request = random_number() >> 1U << 20U;
+    return system.spawn<router_impl>(text.tokenizers, text.detokenizer, std::move(routing));
+  };
+  if (file.nodes.front().name != node) return make;
+  make.make_topology = [&system, file, last = std::uint64_t{0}]() mutable {
+    membership_options membership;
+    membership.version = version;
+    membership.fingerprint = file.fingerprint;
+    last = std::max(last + 1, generation_now());
+    membership.generation = last;
+    return system.spawn<topology_impl>(file, std::move(membership));
+  };
+  return make;
+}
+
 }  // namespace
 
 void check_served(const cluster_file& file) {
-  // What was to be protected must not be served in the clear instead.
-  if (file.tls)
-    throw std::invalid_argument(
-        "tls: TLS between nodes is not built yet; use loopback addresses, or leave tls out and give --insecure in a "
-        "network where all are trusted");
   for (const auto& group : file.groups) {
     if (group.mode == group_mode::replicated)
       throw std::invalid_argument(
@@ -176,28 +212,10 @@ void plan_node_memory(const cluster_file& file, const model_bundle& model, const
 
 void serving::start() const { caf::anon_send(node, begin{topology}); }
 
-void serving::stop() const {
-  for (const auto& actor : all)
-    caf::anon_send_exit(actor, caf::exit_reason::user_shutdown);
-}
+void serving::stop() const { caf::anon_send_exit(node, caf::exit_reason::user_shutdown); }
 
 serving spawn_serving(caf::actor_system& system, const cluster_file& file, const model_bundle& model,
                       const std::string& node, std::shared_ptr<rank_launcher> launcher) {
-  std::vector<tokenizer_actor> tokenizers;
-  for (unsigned i = 0; i < std::clamp(std::thread::hardware_concurrency() / 2, 1U, 8U); ++i)
-    tokenizers.push_back(system.spawn<tokenizer_impl>(model.text));
-  auto detokenizer = system.spawn<detokenizer_impl>(model.text->vocabulary());
-
-  router_options routing;
-  routing.node = node;
-  routing.model = model.facts();
-  routing.first_request = random_number() >> 1U << 20U;
-  serving result;
-  for (const auto& worker : tokenizers)
-    result.all.push_back(caf::actor_cast<caf::actor>(worker));
-  result.all.push_back(caf::actor_cast<caf::actor>(detokenizer));
-  result.router = system.spawn<router_impl>(std::move(tokenizers), std::move(detokenizer), std::move(routing));
-
   node_options options;
   options.name = node;
   options.version = version;
@@ -205,18 +223,12 @@ serving spawn_serving(caf::actor_system& system, const cluster_file& file, const
   options.model_hash = model.hash;
   options.model = model.name;
   options.context_tokens = model.context_tokens;
-  if (system.has_middleman()) options.network = system.middleman().actor_handle();
+  options.network = network_of(system);
+  options.services = std::make_shared<local_services>(services_of(system, file, model, node));
+  serving result;
+  result.router = options.services->router();
+  result.topology = options.services->topology();
   result.node = system.spawn<node_impl>(file, std::move(options), std::move(launcher), result.router);
-  if (file.nodes.front().name == node) {
-    membership_options membership;
-    membership.version = version;
-    membership.fingerprint = file.fingerprint;
-    membership.generation = generation_now();
-    result.topology = system.spawn<topology_impl>(file, std::move(membership));
-  }
-  result.all.push_back(caf::actor_cast<caf::actor>(result.router));
-  result.all.push_back(caf::actor_cast<caf::actor>(result.node));
-  if (result.topology) result.all.push_back(caf::actor_cast<caf::actor>(result.topology));
   return result;
 }
 
@@ -232,15 +244,21 @@ rank_recipe make_rank_recipe(caf::actor_system& system, cluster_file file, model
     options.identity.incarnation = start.incarnation;
     options.identity.process = static_cast<std::uint64_t>(getpid());
     options.identity.free_memory_bytes = free_memory_bytes();
-    if (system.has_middleman()) options.network = system.middleman().actor_handle();
+    options.network = network_of(system);
     options.sampling_rank = (group.pipeline - 1) * group.tensor;
     options.scheduler = scheduling_of(file, group, model);
     // In one process the ranks have each other's handles.
     auto own_process = file.isolation == isolation_mode::process;
     if (own_process || file.nodes.size() > 1)
       options.publish_at = file.find_node(group.ranks[start.rank].node)->cluster.host;
-    parts.progress = progress;
-    parts.make_executor = make_factory(system, file, group, start.rank, model, node);
+    auto counter = std::make_shared<progress_counter>();
+    options.progress = counter;
+    options.hang = patience_of(file);
+    parts.progress = [counter, progress](std::uint64_t done, std::uint64_t total) {
+      counter->advance();
+      progress(done, total);
+    };
+    parts.make_executor = make_factory(system, file, group, start.rank, model, node, counter);
     return parts;
   };
 }

@@ -23,17 +23,16 @@ void check_served(const cluster_file& file);
 /// when they do not fit into the memory that is free.
 void plan_node_memory(const cluster_file& file, const model_bundle& model, const std::string& node);
 
-/// The actors of one node.
+/// The actors of one node. The node replaces router and topology when they end; ask it for those of now.
 struct serving {
   node_actor node;
   router_actor router;
   topology_actor topology;  ///< null but on the first node of the file
-  std::vector<caf::actor> all;
 
   /// Lets the node begin; its ranks start once the topology actor knows it.
   void start() const;
 
-  /// Ends them all, and with the node the ranks that live in this process.
+  /// Ends the node, and with it all of them and the ranks that live in this process.
   void stop() const;
 };
 

@@ -3,9 +3,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "kernels/dtype.hpp"
+#include "runtime/progress_counter.hpp"
 
 namespace troupe {
 
@@ -18,6 +20,7 @@ struct engine_options {
   std::size_t batch_tokens_max = 512;  ///< tokens of one step, prompt and decode together
   std::string isa = "auto";            ///< auto, portable, avx2, avx512 or amx
   dtype kv_type = dtype::f32;          ///< bf16 halves the cache and costs accuracy
+  std::shared_ptr<progress_counter> progress{};  ///< advanced inside load and run; may be null
 };
 
 }  // namespace troupe

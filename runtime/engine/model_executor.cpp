@@ -86,7 +86,7 @@ step_result model_executor::run(const step_plan& plan) {
   if (stop_.load()) throw collective_error("the executor was aborted");
   const auto& entries = sequences_->apply(plan);
   fill_batch(entries);
-  decoder_->forward(execution(*device_), batch_, cache_, stop_);
+  decoder_->forward(execution(*device_), batch_, cache_, stop_, options_.progress.get());
   step_result result{plan.epoch, plan.step, {}, 0};
   if (part_.last_stage()) {
     result.sampled = sample(entries);

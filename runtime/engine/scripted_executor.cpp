@@ -40,6 +40,7 @@ step_result scripted_executor::run(const step_plan& plan) {
     result.sampled.push_back({sequence.id, static_cast<std::uint32_t>(sequence.tokens.size()), token, 0, {}});
   }
   if (!options_.samples) result.sampled.clear();
+  if (options_.progress) options_.progress->advance();
   return result;
 }
 

@@ -4,10 +4,12 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 
 #include "runtime/engine/executor.hpp"
 #include "runtime/engine/sequence_table.hpp"
+#include "runtime/progress_counter.hpp"
 
 namespace troupe {
 
@@ -22,6 +24,7 @@ struct scripted_options {
   std::uint64_t fail_at_step = 0;   ///< run throws collective_error; 0: never
   std::uint64_t wrong_at_step = 0;  ///< run's first token is off by one; 0: never
   std::function<void(const step_plan&)> before_step;  ///< to delay, block or throw; may be empty
+  std::shared_ptr<progress_counter> progress{};  ///< advanced by every step; may be null
 };
 
 /// An executor without a model: the token after a sequence is a hash of everything fed to it, so every rank, batch and

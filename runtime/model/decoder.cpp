@@ -37,7 +37,7 @@ decoder::decoder(const model_config& config, const shard& part, std::shared_ptr<
       buffers_(config, layout_, batch_tokens) {}
 
 void decoder::forward(const execution& on, const decoder_batch& batch, const kv_memory& cache,
-                      const std::atomic<bool>& stop) {
+                      const std::atomic<bool>& stop, progress_counter* progress) {
   const auto tokens = batch.tokens.size();
   if (tokens == 0) return;
   const auto hidden = buffers_.hidden.first_rows(tokens);
@@ -53,6 +53,7 @@ void decoder::forward(const execution& on, const decoder_batch& batch, const kv_
     add_rms_norm(on, hidden, delta, layer.mlp_norm, config_.norm_epsilon, normed);
     feed_forward(on, layer, tokens);
     add(on, hidden, delta);
+    if (progress) progress->advance();
   }
   if (!part_.last_stage()) links_.pipeline->send(std::as_bytes(flat(hidden)), links_.pipeline->rank() + 1);
 }

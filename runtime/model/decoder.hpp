@@ -16,6 +16,7 @@
 #include "runtime/model/model_config.hpp"
 #include "runtime/model/shard.hpp"
 #include "runtime/model/shard_weights.hpp"
+#include "runtime/progress_counter.hpp"
 
 namespace troupe {
 
@@ -41,8 +42,10 @@ class decoder {
           group_links links, std::size_t batch_tokens);
 
   /// Runs this shard's layers over the batch: takes the rows from the tokens or the stage before, leaves them here or
-  /// sends them to the next stage. Stops with collective_error soon after `stop` is set.
-  void forward(const execution& on, const decoder_batch& batch, const kv_memory& cache, const std::atomic<bool>& stop);
+  /// sends them to the next stage. Stops with collective_error soon after `stop` is set. Advances `progress`, which may
+  /// be null, after every layer.
+  void forward(const execution& on, const decoder_batch& batch, const kv_memory& cache, const std::atomic<bool>& stop,
+               progress_counter* progress = nullptr);
 
   /// On the last stage: this rank's part of the logits of some rows of the last forward, at most
   /// activations::logit_rows. float32 [rows, vocabulary part]; valid until the next call.

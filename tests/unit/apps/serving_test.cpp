@@ -25,7 +25,4 @@ TEST_CASE("what a file may ask and this build does not do is refused by name bef
                        MessageMatches(ContainsSubstring("a/cuda:0") && ContainsSubstring("a/cpu:0")));
   CHECK_THROWS_MATCHES(check_served(file_with("a/cpu:0", "    mode: replicated\n", "")), std::invalid_argument,
                        MessageMatches(ContainsSubstring("g0") && ContainsSubstring("sharded")));
-  CHECK_THROWS_MATCHES(check_served(file_with("a/cpu:0", "", "tls: {certificate: c, key: k, ca: a}\n")),
-                       std::invalid_argument,
-                       MessageMatches(ContainsSubstring("tls") && ContainsSubstring("--insecure")));
 }

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "actors/system_config.hpp"
+#include "topology/cluster_file.hpp"
+
+namespace CLI {
+class App;
+}
+
+namespace troupe {
+
+/// How a command reaches the cluster.
+struct connection_options {
+  std::string node;      ///< HOST:PORT
+  std::string topology;  ///< gives node and TLS files that are not given otherwise
+  std::string certificate;
+  std::string key;
+  std::string ca;
+};
+
+void add_connection_options(CLI::App& command, connection_options& options);
+
+/// What they come to. Throws std::invalid_argument when some of the TLS files are given and others are not.
+struct connection_target {
+  host_port door;
+  std::optional<tls_files> tls;
+
+  system_options system() const { return {.network = true, .threads = 0, .tls = tls}; }
+};
+connection_target resolve(const connection_options& options);
+
+}  // namespace troupe
