@@ -16,11 +16,18 @@ namespace troupe {
 /// What opens and reaches ports: CAF's middleman, its TLS manager, or a simulated network.
 using network_actor = caf::io::middleman_actor;
 
+/// A heartbeat that falls into CAF's handshake ends it, and a TLS handshake on a busy machine takes as long as the time
+/// between two heartbeats: another attempt is all it needs.
+inline bool was_cut_by_heartbeat(const caf::error& reason) {
+  return reason == caf::sec::connection_timeout || reason == caf::sec::disconnect_during_handshake;
+}
+inline constexpr int connect_attempts = 6;
+
 /// Asks the network for the actor published at `door`, without blocking. Exactly one of the two is called: `found`
 /// with a handle of type Handle, or `failed` with an error. The interface is checked here.
 template <class Handle, class Self, class Found, class Failed>
 void connect(Self* self, const network_actor& network, const endpoint& door, std::chrono::milliseconds timeout,
-             Found found, Failed failed) {
+             Found found, Failed failed, int attempts = connect_attempts) {
   self->request(network, timeout, caf::connect_atom_v, door.host, door.port)
       .then(
           [self, found, failed](caf::node_id&, caf::strong_actor_ptr& actor, std::set<std::string>& interface) mutable {
@@ -31,7 +38,12 @@ void connect(Self* self, const network_actor& network, const endpoint& door, std
             else
               found(caf::actor_cast<Handle>(std::move(actor)));
           },
-          [failed](caf::error& reason) mutable { failed(reason); });
+          [=](caf::error& reason) mutable {
+            if (attempts > 1 && was_cut_by_heartbeat(reason))
+              connect<Handle>(self, network, door, timeout, found, failed, attempts - 1);
+            else
+              failed(reason);
+          });
 }
 
 }  // namespace troupe

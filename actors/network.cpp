@@ -18,13 +18,11 @@ caf::expected<std::uint16_t> open_door(caf::actor_system& system, const node_act
 }
 
 caf::expected<node_actor> knock(caf::actor_system& system, const std::string& host, std::uint16_t port) {
-  constexpr int attempts = 5;
   caf::expected<node_actor> node{caf::sec::cannot_connect_to_node};
-  // A heartbeat that falls into the handshake ends it, whatever the peer does; nobody listening is final.
-  for (int i = 0; i < attempts; ++i) {
+  for (int i = 0; i < connect_attempts; ++i) {
     node = system.has_openssl_manager() ? caf::openssl::remote_actor<node_actor>(system, host, port)
                                         : system.middleman().remote_actor<node_actor>(host, port);
-    if (node || node.error() == caf::sec::cannot_connect_to_node) break;
+    if (node || !was_cut_by_heartbeat(node.error())) break;
   }
   return node;
 }

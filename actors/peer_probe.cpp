@@ -13,7 +13,6 @@ namespace {
 
 constexpr std::size_t small_bytes = 64;
 constexpr std::uint32_t parcels_in_flight = 4;  // enough to fill a link, and bounded
-constexpr int connect_attempts = 5;             // a heartbeat that falls into the handshake ends it
 
 std::uint64_t microseconds(std::chrono::steady_clock::duration x) {
   return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(x).count());
@@ -43,11 +42,11 @@ caf::result<probe_report> peer_probe::on_probe(const probe_node& message) {
     finish(fmt::format("{}:{} does not answer ({}); is the node running, and is its port open to {}?",
                        options_.door.host, options_.door.port, problem, options_.from));
   else
-    reach(connect_attempts);
+    reach();
   return promise;
 }
 
-void peer_probe::reach(int attempts) {
+void peer_probe::reach() {
   connect<node_actor>(
       self_, options_.network, options_.door, options_.timeout,
       [this](node_actor peer) {
@@ -55,8 +54,7 @@ void peer_probe::reach(int attempts) {
         report_.reached = true;
         next_round();
       },
-      [this, attempts](const caf::error& reason) {
-        if (attempts > 1) return reach(attempts - 1);
+      [this](const caf::error& reason) {
         finish(
             fmt::format("{}:{} is open and no node of this cluster answers there ({}); give both nodes TLS files of "
                         "one authority, or neither, and the same version of Troupe",

@@ -33,7 +33,7 @@ class peer_probe {
   using clock = std::chrono::steady_clock;
 
   caf::result<probe_report> on_probe(const probe_node& message);
-  void reach(int attempts);
+  void reach();
   void next_round();
   void send_parcel();
   void on_parcel();

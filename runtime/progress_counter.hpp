@@ -12,7 +12,7 @@ class progress_counter {
   /// After each piece of work: a layer, a collective, a tensor loaded.
   void advance() noexcept { value_.fetch_add(1, std::memory_order_relaxed); }
 
-  /// Around what waits for other ranks: they, and not this one, are late.
+  /// Around what waits for other ranks and does not advance meanwhile: they, and not this one, are late.
   void begin_wait() noexcept { waits_.store(true, std::memory_order_relaxed); }
   void end_wait(std::uint64_t waited_us) noexcept {
     waited_us_.fetch_add(waited_us, std::memory_order_relaxed);

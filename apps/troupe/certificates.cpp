@@ -160,7 +160,7 @@ void make_certificate(const std::filesystem::path& folder, const certificate_req
   check_name(request.name);
   std::string addresses;
   for (const auto& address : request.addresses)
-    addresses += (addresses.empty() ? "" : ",") + alternative_name(address);
+    addresses += fmt::format("{}{}", addresses.empty() ? "" : ",", alternative_name(address));
   const certificate authority(PEM_read_bio_X509(open(folder / "ca.pem").get(), nullptr, nullptr, nullptr));
   const private_key authority_key(
       PEM_read_bio_PrivateKey(open(folder / "ca.key").get(), nullptr, nullptr, const_cast<char*>("")));

@@ -125,10 +125,13 @@ executor_factory make_factory(caf::actor_system& system, const cluster_file& fil
                               std::shared_ptr<progress_counter> progress) {
   return [&system, file, group, rank, model, node, progress](const group_view& view) -> std::unique_ptr<executor> {
     node_bootstrap_store store{system, node};
-    auto links = make_group_communicators(communicators_of(file, group, rank, view), static_cast<int>(group.tensor),
-                                          static_cast<int>(group.pipeline), store);
-    links.tensor = std::make_unique<watched_communicator>(std::move(links.tensor), progress);
-    links.pipeline = std::make_unique<watched_communicator>(std::move(links.pipeline), progress);
+    auto joining = communicators_of(file, group, rank, view);
+    joining.progress = progress;
+    auto links =
+        make_group_communicators(joining, static_cast<int>(group.tensor), static_cast<int>(group.pipeline), store);
+    const auto silent = joining.kind == communicator_kind::gloo;
+    links.tensor = std::make_unique<watched_communicator>(std::move(links.tensor), progress, silent);
+    links.pipeline = std::make_unique<watched_communicator>(std::move(links.pipeline), progress, silent);
     engine_options options;
     options.progress = progress;
     options.threads = threads_of(file, group.ranks[rank].node);

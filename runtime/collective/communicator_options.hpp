@@ -3,7 +3,10 @@
 
 #include <chrono>
 #include <cstddef>
+#include <memory>
 #include <string>
+
+#include "runtime/progress_counter.hpp"
 
 namespace troupe {
 
@@ -27,6 +30,10 @@ struct communicator_options {
   std::chrono::milliseconds deadline{30'000};
   /// Longest that a rank waits for all others to join.
   std::chrono::milliseconds join_deadline{60'000};
+
+  /// Advanced while a call waits in a loop of ours, so that a healthy wait is told from a thread that stands still.
+  /// Gloo waits in its own loop. May be null.
+  std::shared_ptr<progress_counter> progress{};
 
   /// How far a sender may run ahead of each receiver.
   std::size_t send_ahead_bytes = std::size_t{16} << 20;

@@ -72,6 +72,7 @@ segment_communicator::segment_communicator(std::shared_ptr<segment> shared, cons
       rank_(options.rank),
       size_(options.size),
       deadline_(options.deadline),
+      progress_(options.progress),
       spin_(spin_time(options.size)),
       ring_reserved_(static_cast<std::size_t>(options.size), false) {}
 
@@ -251,6 +252,7 @@ void segment_communicator::block(const call& now, wait_word& word, int peer, Rea
     if (time >= now.start + deadline_)
       fail(now, fmt::format("rank {} did not come ({})", peer, describe(shared_->slot(peer).process)));
     if (time >= look_at) look_at = time + liveness_interval;
+    if (progress_) progress_->advance();
     word.sleep_while(seen, std::min(look_at, now.start + deadline_) - time);
   }
 }

@@ -71,6 +71,7 @@ class segment_communicator final : public communicator {
   int rank_;
   int size_;
   clock::duration deadline_;
+  std::shared_ptr<progress_counter> progress_;  ///< may be null
   clock::duration spin_;
   std::uint32_t round_ = 0;          ///< rounds finished
   std::vector<bool> ring_reserved_;  ///< by receiver: this rank's rings that have memory

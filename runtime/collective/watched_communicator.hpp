@@ -10,36 +10,37 @@
 
 namespace troupe {
 
-/// A communicator that marks its calls in a progress counter as waits for other ranks.
+/// A communicator that notes in a progress counter how long its calls wait for other ranks and, where they do so
+/// without a sign of life, that they wait.
 class watched_communicator final : public communicator {
  public:
-  watched_communicator(std::unique_ptr<communicator> inner, std::shared_ptr<progress_counter> progress)
-      : inner_(std::move(inner)), progress_(std::move(progress)) {}
+  watched_communicator(std::unique_ptr<communicator> inner, std::shared_ptr<progress_counter> progress, bool silent)
+      : inner_(std::move(inner)), progress_(std::move(progress)), silent_(silent) {}
 
   int rank() const override { return inner_->rank(); }
   int size() const override { return inner_->size(); }
   void all_reduce_sum(std::span<float> values) override {
-    const wait_mark mark(*progress_);
+    const wait_mark mark(*progress_, silent_);
     inner_->all_reduce_sum(values);
   }
   void all_gather(std::span<const std::byte> mine, std::span<std::byte> all) override {
-    const wait_mark mark(*progress_);
+    const wait_mark mark(*progress_, silent_);
     inner_->all_gather(mine, all);
   }
   void broadcast(std::span<std::byte> bytes, int root) override {
-    const wait_mark mark(*progress_);
+    const wait_mark mark(*progress_, silent_);
     inner_->broadcast(bytes, root);
   }
   void send(std::span<const std::byte> bytes, int peer) override {
-    const wait_mark mark(*progress_);
+    const wait_mark mark(*progress_, silent_);
     inner_->send(bytes, peer);
   }
   void receive(std::span<std::byte> bytes, int peer) override {
-    const wait_mark mark(*progress_);
+    const wait_mark mark(*progress_, silent_);
     inner_->receive(bytes, peer);
   }
   void barrier() override {
-    const wait_mark mark(*progress_);
+    const wait_mark mark(*progress_, silent_);
     inner_->barrier();
   }
   void abort() noexcept override { inner_->abort(); }
@@ -47,7 +48,9 @@ class watched_communicator final : public communicator {
  private:
   class wait_mark {
    public:
-    explicit wait_mark(progress_counter& progress) : progress_(progress) { progress_.begin_wait(); }
+    wait_mark(progress_counter& progress, bool silent) : progress_(progress) {
+      if (silent) progress_.begin_wait();
+    }
     wait_mark(const wait_mark&) = delete;
     wait_mark& operator=(const wait_mark&) = delete;
     ~wait_mark() {
@@ -63,6 +66,7 @@ class watched_communicator final : public communicator {
 
   std::unique_ptr<communicator> inner_;
   std::shared_ptr<progress_counter> progress_;
+  bool silent_;
 };
 
 }  // namespace troupe
