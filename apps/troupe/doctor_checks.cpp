@@ -41,7 +41,8 @@ std::string bind_problem(const std::string& host, std::uint16_t port) {
 /// Good with what `look` returns, or not good with what it throws.
 doctor_finding attempt(std::string what, const std::function<std::string()>& look) {
   try {
-    return {std::move(what), true, look()};
+    auto detail = look();  // may throw: `what` is still needed then
+    return {std::move(what), true, std::move(detail)};
   } catch (const std::exception& error) {
     return {std::move(what), false, error.what()};
   }
