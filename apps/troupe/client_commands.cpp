@@ -86,7 +86,10 @@ std::string stream_answer(client& cluster, const ask_options& options, std::vect
 }
 
 client reach(caf::actor_system& system, const connection_target& target) {
-  return client::connect(system, target.door.host, target.door.port);
+  std::vector<endpoint> nodes;
+  for (const auto& [host, port] : target.doors)
+    nodes.push_back({host, port});
+  return client::connect(system, nodes);
 }
 
 int run_ask(const ask_options& options) {

@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "actors/system_config.hpp"
 #include "topology/cluster_file.hpp"
@@ -15,8 +16,8 @@ namespace troupe {
 
 /// How a command reaches the cluster.
 struct connection_options {
-  std::string node;      ///< HOST:PORT
-  std::string topology;  ///< gives node and TLS files that are not given otherwise
+  std::string node;      ///< HOST:PORT, several with commas between, or a topology file
+  std::string topology;  ///< gives nodes and TLS files that are not given otherwise
   std::string certificate;
   std::string key;
   std::string ca;
@@ -26,7 +27,7 @@ void add_connection_options(CLI::App& command, connection_options& options);
 
 /// What they come to. Throws std::invalid_argument when some of the TLS files are given and others are not.
 struct connection_target {
-  host_port door;
+  std::vector<host_port> doors;  ///< of one cluster; an answer goes on at another when one is lost
   std::optional<tls_files> tls;
 
   system_options system() const { return {.network = true, .threads = 0, .tls = tls}; }
