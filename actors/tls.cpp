@@ -67,8 +67,23 @@ private_key read_key(const std::filesystem::path& path) {
   return result;
 }
 
-/// An SSL object's end: OpenSSL leaves the errors of a failed handshake to the thread, and the next connection that
-/// this thread serves would be taken for the failed one.
+// OpenSSL leaves the errors of a connection to the thread, CAF serves all connections with one thread and does not look
+// whose they are: without these hooks a stranger's failed handshake can end the connection that is served next.
+
+/// At the end of a handshake, whatever it came to.
+void after_handshake(const SSL*, int where, int) {
+  if (where == SSL_CB_ACCEPT_EXIT || where == SSL_CB_CONNECT_EXIT) ERR_clear_error();
+}
+
+/// At the beginning of a connection. A peer that is killed closes without a word: an end, not an error.
+int prepare(void* connection, void*, CRYPTO_EX_DATA*, int, long, void*) {
+  auto* ssl = static_cast<SSL*>(connection);
+  SSL_set_info_callback(ssl, after_handshake);
+  SSL_set_options(ssl, SSL_OP_IGNORE_UNEXPECTED_EOF);
+  return 1;
+}
+
+/// At the end of a connection.
 void forget_errors(void*, void*, CRYPTO_EX_DATA*, int, long, void*) { ERR_clear_error(); }
 
 }  // namespace
@@ -102,7 +117,7 @@ void require_tls_1_3() {
   if (!memory || !settings || NCONF_load_bio(settings.get(), memory.get(), nullptr) != 1 ||
       CONF_modules_load(settings.get(), "troupe", 0) != 1)
     throw std::runtime_error("OpenSSL does not take the setting that TLS is of version 1.3");
-  if (SSL_get_ex_new_index(0, nullptr, nullptr, nullptr, forget_errors) < 0)
+  if (SSL_get_ex_new_index(0, nullptr, prepare, nullptr, forget_errors) < 0)
     throw std::runtime_error("OpenSSL gives no place for a hook at the end of connections");
 }
 
