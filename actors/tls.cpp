@@ -76,11 +76,10 @@ void after_handshake(const SSL*, int where, int) {
 }
 
 /// At the beginning of a connection. A peer that is killed closes without a word: an end, not an error.
-int prepare(void* connection, void*, CRYPTO_EX_DATA*, int, long, void*) {
+void prepare(void* connection, void*, CRYPTO_EX_DATA*, int, long, void*) {
   auto* ssl = static_cast<SSL*>(connection);
   SSL_set_info_callback(ssl, after_handshake);
   SSL_set_options(ssl, SSL_OP_IGNORE_UNEXPECTED_EOF);
-  return 1;
 }
 
 /// At the end of a connection.

@@ -24,7 +24,7 @@ struct scripted_options {
   std::uint64_t fail_at_step = 0;   ///< run throws collective_error; 0: never
   std::uint64_t wrong_at_step = 0;  ///< run's first token is off by one; 0: never
   std::function<void(const step_plan&)> before_step;  ///< to delay, block or throw; may be empty
-  std::shared_ptr<progress_counter> progress{};  ///< advanced by every step; may be null
+  std::shared_ptr<progress_counter> progress{};       ///< advanced by every step; may be null
 };
 
 /// An executor without a model: the token after a sequence is a hash of everything fed to it, so every rank, batch and
