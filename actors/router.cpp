@@ -99,8 +99,13 @@ caf::error router::find_fault(const submit& message) const {
        {find_error(what.sampling, options_.model.vocabulary_size), find_error(stops, options_.model.vocabulary_size),
         stop_matcher::problem_with(what.stop_strings)})
     if (!fault.empty()) return make_failure(errc::invalid_request, fault);
+  if (out_of_use_)
+    return make_failure(errc::draining, fmt::format("node {} is being drained; ask another node", options_.node));
+  if (cut_off_) return make_failure(errc::not_ready, why_not_ + "; ask another node");
   if (groups_.empty())
-    return make_failure(errc::not_ready, "no group serves yet; `troupe status` says what is waited for");
+    return make_failure(errc::not_ready, why_not_.empty()
+                                             ? "no group serves yet; `troupe status` says what is waited for"
+                                             : "no group serves: " + why_not_);
   if (records_.size() >= options_.live_max)
     return make_failure(
         errc::queue_full,
@@ -144,6 +149,7 @@ void router::place(record& entry) {
   };
   std::ptrdiff_t best_load = 0;
   for (const auto& [group_name, group] : groups_) {
+    if (group.draining) continue;
     auto group_load = load(group_name);
     if (best && group_load >= best_load) continue;
     best = &group;
@@ -156,7 +162,7 @@ void router::place(record& entry) {
   entry.group = best->name;
   entry.epoch = best->epoch;
   auto id = entry.request.id;
-  self_->request(best->leader, options_.enqueue_timeout, enqueue{best->epoch, entry.request})
+  self_->request(best->leader, options_.enqueue_timeout, enqueue{best->epoch, entry.request, best->cluster})
       .then([this, id] { on_admitted(id); },
             [this, id, at = best->epoch](const caf::error& reason) { on_enqueue_failed(id, at, reason); });
 }
@@ -175,7 +181,7 @@ void router::on_enqueue_failed(request_id id, troupe::epoch at, const caf::error
   if (found == records_.end() || found->second.epoch != at) return;
   auto& entry = found->second;
   if (entry.acceptance.pending()) {
-    auto gone = reason.category() != caf::type_id_v<errc>;
+    auto gone = reason.category() != caf::type_id_v<errc> || reason == errc::stale_epoch;
     // The group is lost and its node has not said so yet: another one may serve.
     if (gone && ++entry.attempts < attempts_max && groups_.erase(entry.group) > 0 && !groups_.empty())
       return place(entry);
@@ -201,6 +207,11 @@ void router::on_grant(const grant& message) {
 }
 
 void router::on_tokens(tokens_sampled& message) {
+  auto fenced = fences_.try_emplace(message.group, fence{message.cluster}).first;
+  if (fenced->second.judge({message.cluster, message.epoch.value}) != verdict::current) {
+    ++status_.stale_dropped;
+    return;
+  }
   std::vector<answer_piece> pieces;
   for (auto& update : message.updates) {
     auto found = records_.find(update.request);
@@ -324,7 +335,7 @@ void router::fail(record_map::iterator entry, const caf::error& reason, finish_r
 void router::abort_in_group(const record& entry) {
   auto group = groups_.find(entry.group);
   if (group == groups_.end() || group->second.epoch != entry.epoch || entry.ending != finish_reason::none) return;
-  self_->send(group->second.leader, abort_request{entry.epoch, entry.request.id});
+  self_->send(group->second.leader, abort_request{entry.epoch, entry.request.id, group->second.cluster});
 }
 
 void router::forget(record_map::iterator entry) {
@@ -339,25 +350,23 @@ void router::forget(record_map::iterator entry) {
 /// A group whose epoch is over gives its requests back; they go, with the tokens they have, to whichever group serves.
 void router::on_groups(serving_groups& message) {
   std::map<std::string, serving_group> groups;
-  for (auto& group : message.groups)
+  for (auto& group : message.groups) {
+    fences_.try_emplace(group.name, fence{group.cluster}).first->second.enter(group.epoch.value);
     groups.emplace(group.name, std::move(group));
+  }
   groups_ = std::move(groups);
-  std::vector<request_id> lost;
+  cut_off_ = message.cut_off;
+  out_of_use_ = message.draining;
+  why_not_ = std::move(message.why);
   for (auto& [id, entry] : records_) {
     if (entry.request.tokens.empty() || entry.ending != finish_reason::none) continue;
     auto group = groups_.find(entry.group);
     if (group != groups_.end() && group->second.epoch == entry.epoch) continue;
-    if (message.hopeless) {
-      lost.push_back(id);
-      continue;
-    }
     if (!entry.group.empty())
       spdlog::info("request-moved request={} group={} epoch={} tokens={}", id.value, entry.group, entry.epoch.value,
                    entry.request.tokens.size());
     place(entry);
   }
-  for (auto id : lost)
-    fail(records_.find(id), make_failure(errc::rank_lost, "no group can serve any more: " + message.why));
 }
 
 caf::result<void> router::on_drain() {
@@ -370,6 +379,11 @@ caf::result<void> router::on_drain() {
 router_status router::on_status() const {
   auto status = status_;
   status.live = records_.size();
+  std::map<std::string, std::uint64_t> live;
+  for (const auto& [id, entry] : records_)
+    ++live[entry.group];
+  for (const auto& [group, count] : live)
+    status.loads.push_back({group, count});
   return status;
 }
 

@@ -95,6 +95,10 @@ class router {
   router_options options_;
   record_map records_;                           ///< the requests that have not ended
   std::map<std::string, serving_group> groups_;  ///< that take requests now
+  std::map<std::string, fence> fences_;          ///< by group: no token of an epoch older than one seen is taken
+  std::string why_not_;                          ///< no group serves, or none is to be asked here
+  bool cut_off_ = false;                         ///< the node holds no lease
+  bool out_of_use_ = false;                      ///< the node is taken out of use
   std::set<caf::actor_addr> watched_;            ///< sinks whose end cancels their requests
   std::uint64_t next_request_;
   std::vector<caf::typed_response_promise<void>> drained_;
