@@ -195,8 +195,9 @@ void node::tell_router() {
       continue;
     }
     if (auto leader = leader_of(group))
-      message.groups.push_back(
-          {group.name, epoch{group.epoch}, std::move(leader), group.cluster, group.draining, group.full});
+      message.groups.push_back({group.name, epoch{group.epoch}, std::move(leader),
+                                group.members.front().node == options_.name, group.cluster, group.draining,
+                                group.full});
   }
   leased_ = lease_.held(self_->clock().now());
   message.cut_off = !leased_;
