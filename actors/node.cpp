@@ -324,8 +324,10 @@ void node::tick() {
     tell_router();
   }
   if (!taken_ && now - begun_ > std::chrono::seconds(file_.startup_timeout_s))
-    self_->quit(make_failure(errc::not_ready, fmt::format("node {} with the topology actor did not answer in {} s",
-                                                          file_.nodes.front().name, file_.startup_timeout_s)));
+    self_->quit(make_failure(errc::not_ready,
+                             refusal_.empty() ? fmt::format("node {} with the topology actor did not answer in {} s",
+                                                            file_.nodes.front().name, file_.startup_timeout_s)
+                                              : refusal_));
   self_->run_delayed(options_.lease_interval, [this] { tick(); });
 }
 

@@ -58,7 +58,9 @@ caf::result<void> topology::on_node(const node_reported& message) {
   const auto& node = message.state.node;
   if (auto refusal = membership_.observe(message.state, self_->clock().now()); !refusal.empty()) {
     advance();
-    return make_failure(errc::incompatible, refusal);
+    // It may be added yet.
+    auto code = membership_.file().find_node(node) ? errc::incompatible : errc::not_ready;
+    return make_failure(code, refusal);
   }
   advance();
   if (auto refusal = membership_.refusal(node); !refusal.empty()) return make_failure(errc::incompatible, refusal);

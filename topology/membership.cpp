@@ -117,7 +117,10 @@ std::uint64_t membership::generation_wanted() const {
 
 void membership::use_generation(std::uint64_t generation, bool first) {
   first_ = first;
-  if (options_.generation != 0 && generation > options_.generation) ++view_.counts.generations_raised;
+  if (options_.generation != 0 && generation > options_.generation) {
+    ++view_.counts.generations_raised;
+    lost_generation_ = options_.generation;
+  }
   options_.generation = generation;
   counter_ = 0;
   view_.generation = generation;
@@ -207,7 +210,10 @@ membership::ending membership::find_loss(const group_view& view) const {
             fmt::format("{} failed: {}", who, state->message)});
     }
   }
-  // Its epoch was begun by a topology actor whose state was lost: only a greater one ends it.
+  // Whoever heard of the greater generation refuses the smaller one.
+  if (generation_of(view.epoch) == lost_generation_)
+    note({true, false, loss_cause::unreachable, "its epoch is older than one that was heard of"});
+  // That epoch was begun by a topology actor whose state was lost: only a greater one ends it.
   for (const auto& [name, node] : nodes_)
     for (const auto& state : node.state.ranks)
       if (state.group == view.name && state.epoch > view.epoch)

@@ -160,10 +160,11 @@ class membership {
   std::map<std::string, time_point> granted_;  ///< when a node's lease was granted last
   std::map<std::string, group_record> groups_;
   std::set<std::string> drained_nodes_;
-  std::set<std::uint64_t> former_;  ///< fingerprints of topology files that were in force before
-  bool first_ = true;               ///< no topology actor ran before this one, so nobody can hold a lease of one
-  std::uint64_t counter_ = 0;       ///< of epochs begun or ended in this generation
-  std::uint64_t heard_ = 0;         ///< greatest epoch in any report
+  std::set<std::uint64_t> former_;     ///< fingerprints of topology files that were in force before
+  bool first_ = true;                  ///< no topology actor ran before this one, so nobody can hold a lease of one
+  std::uint64_t lost_generation_ = 0;  ///< was used before a greater one was heard of
+  std::uint64_t counter_ = 0;          ///< of epochs begun or ended in this generation
+  std::uint64_t heard_ = 0;            ///< greatest epoch in any report
 };
 
 }  // namespace troupe
