@@ -17,6 +17,7 @@ int main(int count, char** arguments) {
   troupe::add_rank_command(program, exit_code);
   troupe::add_plan_command(program, exit_code);
   troupe::add_client_commands(program, exit_code);
+  troupe::add_operator_commands(program, exit_code);
   troupe::add_generate_command(program, exit_code);
   troupe::add_bench_command(program, exit_code);
   troupe::add_certs_command(program, exit_code);

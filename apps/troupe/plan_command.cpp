@@ -8,6 +8,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "topology/placement.hpp"
+
 namespace troupe {
 
 namespace {
@@ -24,12 +26,33 @@ std::string format_bytes(std::uint64_t bytes) {
   return fmt::format("{:.1f} {}", value, units[unit]);
 }
 
-/// The cpu ranks of each node.
+/// The cpu ranks of each node; spares may have to compute beside all others.
 std::map<std::string, std::uint32_t> count_cpu_ranks(const cluster_file& file) {
   std::map<std::string, std::uint32_t> out;
+  auto count = [&](const rank_place& place) {
+    if (place.device.kind == rank_device_kind::cpu) ++out[place.node];
+  };
   for (const auto& group : file.groups)
-    for (const auto& place : group.ranks)
-      if (place.device.kind == rank_device_kind::cpu) ++out[place.node];
+    std::for_each(group.ranks.begin(), group.ranks.end(), count);
+  std::for_each(file.spares.begin(), file.spares.end(), count);
+  return out;
+}
+
+/// What a group that may shrink falls back to, without one rank, without two, and so on, while something is legal.
+std::vector<std::string> list_smaller_shapes(const group_spec& group, const model_shape& shape) {
+  std::vector<std::string> out;
+  placement_choice choice;
+  choice.shape = shape;
+  choice.shrink = group.shrink;
+  for (const auto& place : group.ranks)
+    choice.homes.push_back({place, availability::present, 0});
+  for (auto missing = group.ranks.size(); group.shrink && missing-- > 1;) {
+    choice.homes[missing].state = availability::absent;
+    auto smaller = place_group(group, choice);
+    if (smaller.places.empty()) break;
+    auto text = fmt::format("tensor {} x pipeline {}", smaller.tensor, smaller.pipeline);
+    if (out.empty() || out.back() != text) out.push_back(std::move(text));
+  }
   return out;
 }
 
@@ -159,7 +182,8 @@ plan_report make_plan(const cluster_file& file, const model_shape& shape, const 
       out.wrong.push_back(fmt::format("group {}: {}", spec.name, error));
       continue;
     }
-    planned_group group{spec.name, spec.mode, spec.tensor, spec.pipeline, UINT64_MAX, {}};
+    planned_group group{spec.name, spec.mode, spec.tensor, spec.pipeline, UINT64_MAX, {}, {}};
+    group.smaller = list_smaller_shapes(spec, shape);
     for (const auto& shard : plan_shards(spec, shape)) {
       auto rank = plan_rank(file, spec, shard, memory);
       if (shard.place.device.kind == rank_device_kind::cpu)
@@ -168,6 +192,8 @@ plan_report make_plan(const cluster_file& file, const model_shape& shape, const 
       group.kv_tokens = std::min(group.kv_tokens, rank.kv_blocks * file.engine.block_tokens);
       group.ranks.push_back(std::move(rank));
     }
+    for (const auto& rank : group.ranks)
+      out.spare_bytes = std::max(out.spare_bytes, rank.weight_bytes + rank.kv_bytes);
     find_wrong_memory(file, group, out.wrong);
     find_waste_in_group(group, shape, out.wasteful);
     out.groups.push_back(std::move(group));
@@ -195,7 +221,12 @@ std::string format_plan(const plan_report& report) {
                          rank.threads == 0 ? std::string("-") : std::to_string(rank.threads));
     }
   }
-  if (!report.spares.empty()) out += fmt::format("spares: {}\n", fmt::join(report.spares, ", "));
+  for (const auto& group : report.groups)
+    if (!group.smaller.empty())
+      out += fmt::format("group {} shrinks to: {}\n", group.name, fmt::join(group.smaller, ", "));
+  if (!report.spares.empty())
+    out += fmt::format("spares: {}; each needs up to {}\n", fmt::join(report.spares, ", "),
+                       format_bytes(report.spare_bytes));
   append_list(out, "wrong", report.wrong);
   append_list(out, "wasteful", report.wasteful);
   if (report.wrong.empty() && report.wasteful.empty()) out += "nothing is wrong or wasteful\n";
@@ -213,10 +244,13 @@ std::string format_plan_json(const plan_report& report) {
                       {"tensor", group.tensor},
                       {"pipeline", group.pipeline},
                       {"kv_tokens", group.kv_tokens},
+                      {"smaller", group.smaller},
                       {"ranks", std::move(ranks)}});
   }
-  const nlohmann::json out{{"cluster", report.cluster}, {"model", report.model}, {"groups", std::move(groups)},
-                           {"spares", report.spares},   {"wrong", report.wrong}, {"wasteful", report.wasteful}};
+  const nlohmann::json out{{"cluster", report.cluster},         {"model", report.model},
+                           {"groups", std::move(groups)},       {"spares", report.spares},
+                           {"spare_bytes", report.spare_bytes}, {"wrong", report.wrong},
+                           {"wasteful", report.wasteful}};
   return out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 

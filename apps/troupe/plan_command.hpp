@@ -34,6 +34,7 @@ struct planned_group {
   std::uint32_t pipeline = 1;
   std::uint64_t kv_tokens = 0;  ///< what the rank with the fewest blocks holds
   std::vector<planned_rank> ranks;
+  std::vector<std::string> smaller;  ///< shapes it takes while places are missing, the largest first
 };
 
 /// What `troupe plan FILE` prints.
@@ -42,6 +43,7 @@ struct plan_report {
   std::string model;
   std::vector<planned_group> groups;  ///< without those that cannot be split
   std::vector<std::string> spares;
+  std::uint64_t spare_bytes = 0;      ///< of the largest rank that a spare may have to stand in for
   std::vector<std::string> wrong;     ///< it will not start; one sentence each, with the remedy
   std::vector<std::string> wasteful;  ///< it will start and could do better
 };

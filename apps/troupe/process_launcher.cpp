@@ -43,8 +43,8 @@ process_launcher::~process_launcher() {
 
 void process_launcher::launch(const rank_start& start, const node_actor& node) {
   auto words = arguments_;
-  for (auto word : {std::string{"--group"}, start.group, std::string{"--rank"}, std::to_string(start.rank),
-                    std::string{"--incarnation"}, std::to_string(start.incarnation)})
+  for (auto word :
+       {std::string{"--device"}, start.device, std::string{"--incarnation"}, std::to_string(start.incarnation)})
     words.push_back(std::move(word));
   child_process process{std::move(words)};
   {
@@ -57,7 +57,7 @@ void process_launcher::launch(const rank_start& start, const node_actor& node) {
 void process_launcher::kill(const rank_start& start) {
   std::lock_guard lock{mutex_};
   for (auto& rank : ranks_)
-    if (same(rank.start, start)) rank.process.kill();
+    if (rank.start.device == start.device && rank.start.incarnation == start.incarnation) rank.process.kill();
 }
 
 void process_launcher::wake() {
@@ -91,9 +91,8 @@ void process_launcher::collect_ended() {
       ++rank;
       continue;
     }
-    const auto& start = rank->start;
     caf::anon_send(rank->node,
-                   rank_exited{start.group, start.rank, start.incarnation, cause_of(*end), to_string(*end)});
+                   rank_exited{rank->start.device, rank->start.incarnation, cause_of(*end), to_string(*end)});
     rank = ranks_.erase(rank);
   }
 }

@@ -17,7 +17,7 @@ struct crash_count {
 
 /// Every engine crashes as soon as it is fed `marker`.
 script crashing_on(std::vector<token_id> markers, std::shared_ptr<crash_count> count) {
-  return [=](const rank_start& start) {
+  return [=](const scripted_start& start) {
     scripted_options options;
     auto feeds = [markers](const std::vector<token_id>& tokens) {
       return std::find_first_of(tokens.begin(), tokens.end(), markers.begin(), markers.end()) != tokens.end();
