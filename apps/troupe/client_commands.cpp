@@ -33,8 +33,12 @@ struct ask_options {
 };
 
 void add_node_option(CLI::App& command, std::string& node) {
-  command.add_option("--node", node, "Any node, HOST:PORT; several with commas between, or a topology file: an answer goes on at another "
-                     "node when one is lost")->capture_default_str()->envname("TROUPE_NODE");
+  command
+      .add_option("--node", node,
+                  "Any node, HOST:PORT; several with commas between, or a topology file: an answer goes on at another "
+                  "node when one is lost")
+      ->capture_default_str()
+      ->envname("TROUPE_NODE");
 }
 
 void add_ask_options(CLI::App& command, ask_options& options) {
