@@ -115,7 +115,10 @@ caf::result<void> scheduler_rank::on_enqueue(enqueue& message) {
 caf::error scheduler_rank::admit(enqueue& message, const router_actor& router) {
   auto id = message.request.id;
   auto verdict = scheduler_->enqueue(std::move(message.request));
-  if (verdict.reason == refusal::duplicate) return {};  // asked again: the first one goes on
+  if (verdict.reason == refusal::duplicate) {  // asked again, perhaps over a new connection: the first one goes on
+    if (auto known = routers_.find(id); known != routers_.end()) known->second = router;
+    return {};
+  }
   if (!verdict.accepted()) return make_failure(code_of(verdict.reason), verdict.sentence);
   routers_[id] = router;
   if (router && watched_routers_.insert(router.address()).second) self_->monitor(router);
