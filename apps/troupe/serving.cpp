@@ -22,6 +22,7 @@
 #include "apps/troupe/version.hpp"
 #include "runtime/collective/group_communicators.hpp"
 #include "runtime/engine/model_executor.hpp"
+#include "runtime/engine/scripted_executor.hpp"
 #include "runtime/model/memory_plan.hpp"
 #include "runtime/model/model.hpp"
 
@@ -108,9 +109,24 @@ load_progress log_progress() {
   };
 }
 
+/// An engine without weights, for rehearsals: every rank steps at the file's pace and agrees on every token.
+std::unique_ptr<executor> make_scripted(const cluster_file& file, const group_spec& group, std::uint32_t rank,
+                                        const model_bundle& model) {
+  scripted_options options;
+  options.vocabulary_size = model.config.vocabulary_size;
+  options.positions_max = model.context_tokens;
+  options.block_tokens = file.engine.block_tokens;
+  if (file.engine.kv_blocks != 0) options.blocks = static_cast<std::uint32_t>(file.engine.kv_blocks);
+  options.batch_tokens_max = file.engine.max_batch_tokens;
+  options.samples = rank == (group.pipeline - 1) * group.tensor;
+  options.before_step = [pace = *file.scripted_step](const step_plan&) { std::this_thread::sleep_for(pace); };
+  return std::make_unique<scripted_executor>(std::move(options));
+}
+
 executor_factory make_factory(caf::actor_system& system, const cluster_file& file, const group_spec& group,
                               std::uint32_t rank, const model_bundle& model, const node_actor& node) {
   return [&system, file, group, rank, model, node](const group_view& view) -> std::unique_ptr<executor> {
+    if (file.scripted_step) return make_scripted(file, group, rank, model);
     node_bootstrap_store store{system, node};
     auto links = make_group_communicators(communicators_of(file, group, rank, view), static_cast<int>(group.tensor),
                                           static_cast<int>(group.pipeline), store);
@@ -145,6 +161,7 @@ void check_served(const cluster_file& file) {
 }
 
 void plan_node_memory(const cluster_file& file, const model_bundle& model, const std::string& node) {
+  if (file.scripted_step) return;
   constexpr double mib = 1024.0 * 1024.0;
   double needed = 0;
   for (const auto& group : file.groups) {
