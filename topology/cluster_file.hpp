@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <compare>
 #include <cstdint>
 #include <filesystem>
@@ -96,8 +97,11 @@ struct tls_files {
 /// directory; when it is in neither, it stays beside the file and the error comes from whoever opens it.
 struct cluster_file {
   std::string cluster;
-  std::filesystem::path model;     ///< empty only with random weights
-  std::string weights = "files";   ///< files, or random:NAME for weights made from a hash in the shape NAME
+  std::filesystem::path model;    ///< empty only with random weights
+  std::string weights = "files";  ///< files; random:NAME for weights made from a hash in the shape NAME; scripted:TIME
+  /// How long a step takes in an engine without weights, whose tokens are a hash of what it was fed: to rehearse a
+  /// cluster's failures without a model's cost. Absent: the engine computes.
+  std::optional<std::chrono::milliseconds> scripted_step;
   std::vector<node_spec> nodes;    ///< in the file's order; the first one runs the topology actor
   std::vector<group_spec> groups;  ///< data-parallel copies, in the file's order
   std::vector<rank_place> spares;

@@ -52,6 +52,17 @@ std::optional<rank_device> parse_device(std::string_view text) {
   return out;
 }
 
+/// The time of "scripted:20ms".
+std::optional<std::chrono::milliseconds> scripted_step(std::string_view weights) {
+  constexpr std::string_view before = "scripted:", after = "ms";
+  if (!weights.starts_with(before) || !weights.ends_with(after)) return std::nullopt;
+  auto digits = weights.substr(before.size(), weights.size() - before.size() - after.size());
+  std::uint32_t time = 0;
+  auto [end, fault] = std::from_chars(digits.data(), digits.data() + digits.size(), time);
+  if (fault != std::errc{} || end != digits.data() + digits.size() || time > 60'000) return std::nullopt;
+  return std::chrono::milliseconds{time};
+}
+
 /// Reads one file from top to bottom; what was seen so far is what duplicates are found with.
 class cluster_reader {
  public:
@@ -138,9 +149,12 @@ void cluster_reader::read_path(yaml_section& section, std::string_view key, std:
 void cluster_reader::read_model(yaml_section& section) {
   section.read_text("weights", file_.weights, need::optional);
   const bool random = file_.weights.starts_with("random:") && is_name(std::string_view(file_.weights).substr(7));
-  if (!random && file_.weights != "files")
+  file_.scripted_step = scripted_step(file_.weights);
+  if (!random && !file_.scripted_step && file_.weights != "files")
     section.wrong("weights",
-                  fmt::format("is {}; give files, or random:NAME such as random:qwen3-0.6b", quote(file_.weights)));
+                  fmt::format("is {}; give files, random:NAME such as random:qwen3-0.6b, or scripted:TIME from "
+                              "scripted:0ms to scripted:60000ms",
+                              quote(file_.weights)));
   read_path(section, "model", file_.model, random ? need::optional : need::required);
 }
 

@@ -13,7 +13,7 @@ model_facts model_bundle::facts() const {
 
 model_bundle read_model_bundle(const cluster_file& file, bundle_parts parts) {
   model_bundle result;
-  const bool files = file.weights == "files";
+  const bool files = file.weights == "files" || file.scripted_step;
   result.source = files ? file.model.string() : file.weights;
   result.name = file.model.empty() ? file.weights : file.model.lexically_normal().filename().string();
   auto opened = open_model(result.source);

@@ -24,6 +24,7 @@
 #include "runtime/collective/group_communicators.hpp"
 #include "runtime/collective/watched_communicator.hpp"
 #include "runtime/engine/model_executor.hpp"
+#include "runtime/engine/scripted_executor.hpp"
 #include "runtime/model/memory_plan.hpp"
 #include "runtime/model/model.hpp"
 #include "topology/fence.hpp"
@@ -109,12 +110,28 @@ load_progress log_progress() {
   };
 }
 
+/// An engine without weights, for rehearsals: every rank steps at the file's pace and agrees on every token.
+std::unique_ptr<executor> make_scripted(const cluster_file& file, bool samples, const model_bundle& model,
+                                        std::shared_ptr<progress_counter> progress) {
+  scripted_options options;
+  options.progress = std::move(progress);
+  options.vocabulary_size = model.config.vocabulary_size;
+  options.positions_max = model.context_tokens;
+  options.block_tokens = file.engine.block_tokens;
+  if (file.engine.kv_blocks != 0) options.blocks = static_cast<std::uint32_t>(file.engine.kv_blocks);
+  options.batch_tokens_max = file.engine.max_batch_tokens;
+  options.samples = samples;
+  options.before_step = [pace = *file.scripted_step](const step_plan&) { std::this_thread::sleep_for(pace); };
+  return std::make_unique<scripted_executor>(std::move(options));
+}
+
 /// What a rank computes follows from the view that takes it into an epoch: its shard, its communicators.
 executor_factory make_factory(caf::actor_system& system, const cluster_file& file, const std::string& name,
                               const std::string& device, const model_bundle& model, const node_actor& node,
                               std::shared_ptr<progress_counter> progress) {
   return [&system, file, name, device, model, node, progress](const group_view& view) -> std::unique_ptr<executor> {
     const auto rank = view.find_member(name, device)->rank;
+    if (file.scripted_step) return make_scripted(file, rank == view.sampling_rank(), model, progress);
     node_bootstrap_store store{system, node};
     auto joining = communicators_of(file, name, rank, view);
     joining.progress = progress;
@@ -216,6 +233,7 @@ void check_served(const cluster_file& file) {
 }
 
 void plan_node_memory(const cluster_file& file, const model_bundle& model, const std::string& node) {
+  if (file.scripted_step) return;
   constexpr double mib = 1024.0 * 1024.0;
   double needed = 0;
   for (const auto& group : file.groups) {

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How long until a loss is noticed: from the signal to the node's log line (log clock: 1 ms)."""
+
+import datetime
+import re
+import signal
+import time
+
+from company import Cluster, kill, members, scripted, wait_serving
+from cluster import troupe, wait_until
+from users import summary
+
+STAMP = re.compile(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}) .*\| (\S+) (.*)$")
+
+
+def log_times(node, event, words):
+    """Wall-clock times of the log's lines of that event with all these words."""
+    for line in node.log().splitlines():
+        found = STAMP.match(line)
+        if found and found[2] == event and all(word in found[3] for word in words):
+            yield datetime.datetime.fromisoformat(found[1]).timestamp()
+
+
+def noticed(node, events, words, since):
+    def look():
+        times = [at for event in events for at in log_times(node, event, words) if at >= since - 0.002]
+        return min(times, default=None)
+
+    return max(0.0, wait_until(look, 30, f"{events} in the log of node {node.name}") - since)
+
+
+def run(options):
+    found = {"exit": [], "stop": [], "hang": []}
+    with Cluster(scripted(nodes="a", tensor=2, allow_faults=True)) as cluster:
+        cluster.start()
+        for index in range(options.count):
+            for how in found:
+                status = wait_serving(cluster)
+                group, rank, _, process = members(status)[index % 2]
+                time.sleep(0.2)
+                since = time.time()
+                if how == "hang":
+                    troupe("inject", "hang", "--node", cluster.node.address, "--group", group, "--rank", rank)
+                    since = time.time()
+                    cluster.ask_streaming("go on", "--max-tokens", "50")
+                    events, words = ("rank-hung", "rank-failed", "rank-exited"), (f"rank={rank}",)
+                else:
+                    kill(process, signal.SIGKILL if how == "exit" else signal.SIGSTOP)
+                    events, words = ("rank-exited", "rank-silent"), (f"rank={rank}",)
+                found[how].append(noticed(cluster.node, events, words, since))
+                time.sleep(0.3)
+    return {
+        "test": f"detection, {options.count} x exit, stop, hang",
+        "target": "exit 50 ms, stop 600 ms, hang 2.2 s",
+        "detection_ms": {how: summary(values) for how, values in found.items()},
+        "bad": 0,
+    }
