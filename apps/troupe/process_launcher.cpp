@@ -14,10 +14,6 @@
 namespace troupe {
 namespace {
 
-bool same(const rank_start& a, const rank_start& b) {
-  return a.group == b.group && a.rank == b.rank && a.incarnation == b.incarnation;
-}
-
 /// SIGKILL comes from outside: an operator, the node itself, the kernel short of memory.
 loss_cause cause_of(const process_end& end) {
   return end.by_signal && end.number == SIGKILL ? loss_cause::killed : loss_cause::crashed;
