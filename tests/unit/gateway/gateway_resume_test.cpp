@@ -35,7 +35,8 @@ std::string text_of(const std::string& body) {
   std::string text;
   for (const auto& event : sse_events(body)) {
     if (event == "[DONE]") continue;
-    for (const auto& choice : json::parse(event).at("choices"))
+    const auto chunk = json::parse(event);
+    for (const auto& choice : chunk.at("choices"))
       text += choice.at("delta").value("content", "");
   }
   return text;
