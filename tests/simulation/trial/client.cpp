@@ -16,7 +16,7 @@ struct planned_request {
   instant when;
   generation what;
   std::uint32_t credit = 32;
-  span pause{};       ///< before each grant; zero: none
+  span pause{};         ///< before each grant; zero: none
   span cancel_after{};  ///< zero: never
 };
 
@@ -48,7 +48,7 @@ std::vector<planned_request> draw_requests(const trial_options& options, std::ui
     auto cancels = random.below(100) < options.cancels;
     auto patience = us(random.between(1, 500'000));
     if (cancels) request.cancel_after = patience;
-    result.push_back(std::move(request));
+    if (request.when < beginning + ms(options.busy())) result.push_back(std::move(request));
   }
   return result;
 }
@@ -104,6 +104,7 @@ class client_actor {
     }
     auto ticket = ++tickets_;
     request_view view;
+    view.client = number_;
     view.prompt = plan.what.prompt.tokens;
     view.what = plan.what;
     view.submitted = true;

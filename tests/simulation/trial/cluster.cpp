@@ -83,8 +83,9 @@ cluster::cluster(world& where, observer& watcher, const trial_options& options)
     nodes_.push_back({node.name, nullptr, 0, {}, {}, {}});
 }
 
-cluster::~cluster() {
+void cluster::let_go() {
   for (auto& node : nodes_) {
+    node.home = nullptr;
     node.node = nullptr;
     node.router = nullptr;
   }
@@ -116,8 +117,8 @@ void cluster::start_node(node_process& which) {
   settings.boot = home.id();
   settings.network = home.door();
   settings.context_tokens = context_tokens;
-  which.node = system.spawn<node_impl>(file_, settings, std::make_shared<simulated_launcher>(*this, which, home),
-                                       which.router);
+  which.node =
+      system.spawn<node_impl>(file_, settings, std::make_shared<simulated_launcher>(*this, which, home), which.router);
   topology_actor topology;
   if (which.name == file_.nodes.front().name) {
     membership_options membership;
@@ -160,8 +161,7 @@ void cluster::kill_node(node_process& which) {
 
 void cluster::keep_nodes_up() {
   for (auto& node : nodes_)
-    if (node.home == nullptr)
-      start_node(node);
+    if (node.home == nullptr) start_node(node);
 }
 
 void cluster::launch(node_process& owner, process& parent, const rank_start& start, const node_actor& node) {
@@ -209,6 +209,7 @@ void cluster::run_rank(const rank_key& key, node_actor node) {
   device.rank = rank.start.rank;
   device.ranks = group.ranks.size();
   device.samples = rank.start.rank == options.sampling_rank;
+  device.block_tokens = block_tokens;
   device.blocks = static_cast<std::uint32_t>(options_.blocks);
   device.vocabulary = options_.vocabulary;
   device.step = us(options_.step_us);

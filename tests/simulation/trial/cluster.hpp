@@ -23,7 +23,6 @@ namespace troupe::simulation {
 class cluster {
  public:
   cluster(world& where, observer& watcher, const trial_options& options);
-  ~cluster();
 
   const cluster_file& file() const { return file_; }
 
@@ -53,6 +52,8 @@ class cluster {
   void kill_rank(rank_process& which, loss_cause cause);
   /// Nodes that are down are started again after a while.
   void keep_nodes_up();
+  /// Before the world ends: nothing that happens then starts or ends a process.
+  void let_go();
 
  private:
   friend class simulated_launcher;

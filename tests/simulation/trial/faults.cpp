@@ -24,6 +24,7 @@ std::vector<fault> draw_faults(const trial_options& options) {
       // Half of them are short enough to pass unnoticed, half are not.
       what.length = ms(random.chance(0.5) ? random.between(1, 450) : random.between(450, 4000));
       what.draw = random.next();
+      if (what.when >= beginning + ms(options.busy())) continue;
       if (std::find(options.without.begin(), options.without.end(), what.number) == options.without.end())
         result.push_back(std::move(what));
     }
@@ -88,8 +89,8 @@ void fault_injector::set_cut(const std::string& from, const std::string& to, boo
 
 void fault_injector::cut_link(const fault& what, bool both) {
   auto [a, b] = pick_hosts(what.draw);
-  watcher_.note(fmt::format("fault {}: link {} {} {} for {} ms", what.number, a, both ? "<->" : "->", b,
-                            what.length / ms(1)));
+  watcher_.note(
+      fmt::format("fault {}: link {} {} {} for {} ms", what.number, a, both ? "<->" : "->", b, what.length / ms(1)));
   set_cut(a, b, true);
   if (both) set_cut(b, a, true);
   world_.time().after(what.length, [this, a = a, b = b, both] {

@@ -55,7 +55,9 @@ void observer::answered(request_view& request, const answer_event& event) {
   ++request.terminals;
   request.finish = event.finish;
   request.error_code = event.error_code;
-  if (event.finish == finish_reason::length && request.tokens.size() != request.what.stops.max_tokens)
+  // Shorter than asked for only where the cluster's KV memory is full with this one request.
+  auto full = request.prompt.size() + request.tokens.size() >= kv_tokens_;
+  if (event.finish == finish_reason::length && !full && request.tokens.size() != request.what.stops.max_tokens)
     broken("I1", fmt::format("request {} ended with {} tokens, {} were asked for", request.number,
                              request.tokens.size(), request.what.stops.max_tokens));
 }
@@ -90,23 +92,21 @@ void observer::check_token(request_view& request, const answer_token& token) {
     return broken("I1", fmt::format("request {} got token {} at position {}, which no epoch gives there",
                                     request.number, token.token, token.position));
   if (next.empty())
-    return broken("I4", fmt::format("request {} got a token of an older epoch at position {}", request.number,
-                                    token.position));
+    return broken(
+        "I4", fmt::format("request {} got a token of an older epoch at position {}", request.number, token.position));
   readings = std::move(next);
 }
 
-void observer::epoch_announced(const cluster_view& view, const std::string& by) {
-  for (const auto& group : view.groups) {
-    if (group.epoch == 0) continue;
-    auto& known = epochs_[group.name];
-    if (known.insert(group.epoch).second) {
-      if (known.upper_bound(group.epoch) != known.end())
-        broken("I5", fmt::format("group {} got epoch {:x} after epoch {:x}", group.name, group.epoch, *known.rbegin()));
-      note(fmt::format("{} announces group {} epoch {:x} {}", by, group.name, group.epoch, to_string(group.phase)));
-    }
-    auto& newest = groups_[group.name];
-    if (group.epoch >= newest.epoch) newest = group;
+void observer::epoch_announced(const group_view& group, const std::string& by) {
+  if (group.epoch == 0) return;
+  auto& known = epochs_[group.name];
+  if (known.insert(group.epoch).second) {
+    if (known.upper_bound(group.epoch) != known.end())
+      broken("I5", fmt::format("group {} got epoch {:x} after epoch {:x}", group.name, group.epoch, *known.rbegin()));
+    note(fmt::format("{} announces group {} epoch {:x} {}", by, group.name, group.epoch, to_string(group.phase)));
   }
+  auto& newest = groups_[group.name];
+  if (group.epoch >= newest.epoch) newest = group;
 }
 
 void observer::step_ran(const std::string& group, std::uint32_t rank, std::uint64_t loaded_epoch,

@@ -26,6 +26,7 @@ struct violation {
 /// What a client knows of one of its requests.
 struct request_view {
   std::uint64_t number = 0;  ///< unequal for all requests of a run
+  std::size_t client = 0;
   std::vector<token_id> prompt;
   generation what;
   bool submitted = false;
@@ -43,15 +44,16 @@ struct request_view {
 /// Hears of everything that happens, and knows what must never happen.
 class observer {
  public:
-  observer(timeline& time, std::uint64_t vocabulary, bool tracing)
-      : time_(time), vocabulary_(vocabulary), tracing_(tracing) {}
+  /// `kv_tokens`: what the KV blocks of a group hold.
+  observer(timeline& time, std::uint64_t vocabulary, std::uint64_t kv_tokens, bool tracing)
+      : time_(time), vocabulary_(vocabulary), kv_tokens_(kv_tokens), tracing_(tracing) {}
 
   // What is told.
   request_view& add_request(request_view view);
   void accepted(request_view& request);
   void refused(request_view& request, const std::string& code);
   void answered(request_view& request, const answer_event& event);
-  void epoch_announced(const cluster_view& view, const std::string& by);
+  void epoch_announced(const group_view& group, const std::string& by);
   void step_ran(const std::string& group, std::uint32_t rank, std::uint64_t loaded_epoch, const step_plan& plan);
   void tokens_arrived(const tokens_sampled& message);
   void broken(std::string invariant, std::string sentence);
@@ -75,6 +77,7 @@ class observer {
 
   timeline& time_;
   std::uint64_t vocabulary_;
+  std::uint64_t kv_tokens_;
   bool tracing_;
   std::deque<request_view> requests_;
   std::map<std::uint64_t, std::set<std::map<std::string, std::uint64_t>>> floors_;  ///< see check_token

@@ -20,11 +20,18 @@ class trial {
   trial(const trial_options& options, bool tracing)
       : options_(options),
         world_(options.seed, options.links(), static_cast<double>(options.overtaking) / 1000),
-        watcher_(world_.time(), options.vocabulary, tracing),
+        watcher_(world_.time(), options.vocabulary, options.blocks * block_tokens, tracing),
         cluster_(world_, watcher_, options),
         faults_(world_, cluster_, watcher_, options, clients_) {
     listen();
   }
+
+  ~trial() {
+    cluster_.let_go();
+    world_.end();
+  }
+  trial(const trial&) = delete;
+  trial& operator=(const trial&) = delete;
 
   trial_result run() {
     for (auto& node : cluster_.nodes())
@@ -32,7 +39,7 @@ class trial {
     for (std::uint64_t i = 0; i < options_.clients; ++i)
       clients_.push_back(&start_client(world_, watcher_, options_, i));
     faults_.begin();
-    auto busy_until = beginning + ms(options_.busy_ms);
+    auto busy_until = beginning + ms(options_.busy());
     pass_until(busy_until, [] { return false; });
     faults_.end();
     watcher_.note("faults are over");
@@ -41,7 +48,8 @@ class trial {
       pass_until(world_.now() + ms(500), [] { return false; });
       cluster_.keep_nodes_up();
     }
-    if (!watcher_.first_violation() && !ok_to_end()) watcher_.broken("I14", what_is_open());
+    if (!watcher_.first_violation() && !requests_ended()) watcher_.broken("I14", what_is_open());
+    if (!watcher_.first_violation() && !groups_serve()) watcher_.broken("I14-groups", what_is_open());
     return result();
   }
 
@@ -49,12 +57,23 @@ class trial {
   void listen() {
     world_.wires().on_send = [this](const process& from, const process&, const caf::message& payload) {
       if (auto view = caf::make_const_typed_message_view<cluster_view>(payload))
-        watcher_.epoch_announced(caf::get<0>(view), from.name());
+        for (const auto& group : caf::get<0>(view).groups)
+          watcher_.epoch_announced(group, from.name());
+      else if (auto joins = caf::make_const_typed_message_view<join_group>(payload))
+        watcher_.epoch_announced(caf::get<0>(joins).view, from.name());
     };
     world_.wires().on_deliver = [this](const process& to, const frame&, const caf::message& payload) {
       if (watcher_.tracing()) watcher_.note(fmt::format("-> {} {}", to.name(), shorten(to_string(payload))));
       if (auto view = caf::make_const_typed_message_view<tokens_sampled>(payload))
         watcher_.tokens_arrived(caf::get<0>(view));
+    };
+    world_.wires().repeat = [this](const caf::message& payload) {
+      // Announcements are made again and again anyway: one more of the same must change nothing.
+      auto announcement = payload.match_elements<cluster_view>() || payload.match_elements<join_group>() ||
+                          payload.match_elements<rank_reported>();
+      if (!announcement || !repeats_.chance(static_cast<double>(options_.duplicate) / 1000)) return false;
+      watcher_.probes().hit(probe::duplicate_injected);
+      return true;
     };
     world_.wires().on_complaint = [this](const std::string& what) { watcher_.broken("wire", what); };
   }
@@ -72,21 +91,23 @@ class trial {
       if (world_.messages() > messages_max) return watcher_.broken("I14", "the run does not come to an end");
   }
 
-  bool ok_to_end() {
-    for (const auto& request : watcher_.requests())
-      if (!request.done() && !client_dead(request)) return false;
-    return std::all_of(watcher_.groups().begin(), watcher_.groups().end(),
-                       [](const auto& group) { return group.second.phase == group_phase::serving; });
+  bool ok_to_end() { return requests_ended() && groups_serve(); }
+
+  bool requests_ended() {
+    return std::all_of(watcher_.requests().begin(), watcher_.requests().end(),
+                       [this](const auto& request) { return request.done() || !clients_[request.client]->alive(); });
   }
 
-  bool client_dead(const request_view&) const {
-    return std::all_of(clients_.begin(), clients_.end(), [](const auto* client) { return !client->alive(); });
+  bool groups_serve() {
+    return std::all_of(watcher_.groups().begin(), watcher_.groups().end(),
+                       [](const auto& group) { return group.second.phase == group_phase::serving; });
   }
 
   std::string what_is_open() {
     std::string text;
     for (const auto& request : watcher_.requests())
-      if (!request.done()) text += fmt::format("request {} has not ended; ", request.number);
+      if (!request.done() && clients_[request.client]->alive())
+        text += fmt::format("request {} has not ended; ", request.number);
     for (const auto& [name, group] : watcher_.groups())
       if (group.phase != group_phase::serving)
         text += fmt::format("group {} is {}: {}; ", name, to_string(group.phase), group.message);
@@ -110,6 +131,7 @@ class trial {
   }
 
   trial_options options_;
+  random_stream repeats_{options_.seed, "repeats"};
   world world_;
   observer watcher_;
   cluster cluster_;

@@ -129,6 +129,7 @@ void for_each_field(trial_options& o, const std::function<void(std::string_view,
   visit("cancels", o.cancels);
   visit("slow_clients", o.slow_clients);
   visit("busy_ms", o.busy_ms);
+  visit("cut_ms", o.cut_ms);
   for_each_fault(o, visit);
 }
 

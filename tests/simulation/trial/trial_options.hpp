@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -10,6 +11,8 @@
 #include "tests/simulation/world/network.hpp"
 
 namespace troupe::simulation {
+
+inline constexpr std::uint32_t block_tokens = 4;
 
 enum class mode : std::uint8_t { one, several, spares };
 
@@ -43,7 +46,7 @@ struct trial_options {
   std::uint64_t prompt_max = 24;
   std::uint64_t tokens_max = 40;
   std::uint64_t credit_max = 32;
-  std::uint64_t cancels = 0;      ///< of 100 requests
+  std::uint64_t cancels = 0;       ///< of 100 requests
   std::uint64_t slow_clients = 0;  ///< of 100 requests
 
   // Faults: how many of each class are drawn over the first phase; 0 switches the class off.
@@ -63,10 +66,13 @@ struct trial_options {
   std::uint64_t duplicate = 0;  ///< of 1000 repeated announcements
   std::uint64_t disk_full = 0;
 
+  std::uint64_t cut_ms = 0;  ///< the first phase ends here, with all that would come later; 0: it is not cut
+
   /// Injected faults that are left out, by their number; for the last step of shrinking.
   std::vector<std::uint64_t> without;
 
   network_options links() const;
+  std::uint64_t busy() const { return cut_ms == 0 ? busy_ms : std::min(cut_ms, busy_ms); }
 };
 
 /// Draws the options of a seed: which classes of faults there are, how many of each, how much work.

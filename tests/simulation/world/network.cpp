@@ -85,6 +85,7 @@ void network::send(process& from, const caf::node_id& to, caf::actor_id target, 
   caf::binary_serializer sink{&unit, message.payload};
   if (!sink.apply(what->payload)) return complain("a message could not be written: " + to_string(sink.get_error()));
   if (on_send) on_send(from, *peer, what->payload);
+  if (repeat && repeat(what->payload)) put(from, *peer, message);
   put(from, *peer, std::move(message));
 }
 
@@ -111,9 +112,8 @@ void network::put(process& from, process& to, frame what) {
   floor = arrival;
   along.last_arrival = std::max(along.last_arrival, arrival);
   ++frames;
-  time_.at(arrival, [this, a = from.id(), b = to.id(), what = std::move(what)]() mutable {
-    arrive(a, b, std::move(what));
-  });
+  time_.at(arrival,
+           [this, a = from.id(), b = to.id(), what = std::move(what)]() mutable { arrive(a, b, std::move(what)); });
 }
 
 void network::arrive(std::uint32_t from_id, std::uint32_t to_id, frame what) {
@@ -178,8 +178,8 @@ void network::flush(process& from, process& to) {
 void network::refresh(connection& between, process& from) {
   auto& to = peer_of(between, from);
   auto& along = way_of(between, from);
-  auto usable = from.alive() && muted_.count(from.id()) == 0 && !from.frozen() && along.open &&
-                !cut(from.host(), to.host());
+  auto usable =
+      from.alive() && muted_.count(from.id()) == 0 && !from.frozen() && along.open && !cut(from.host(), to.host());
   if (usable == along.usable) return;
   along.usable = usable;
   ++along.changes;
@@ -257,8 +257,7 @@ void network::establish(process& from, const std::string& host, std::uint16_t po
   };
   if (from.frozen()) return later();
   auto listens = listeners_.find({host, port});
-  if (listens == listeners_.end())
-    return done({caf::make_error(caf::sec::cannot_connect_to_node), {}, {}, {}});
+  if (listens == listeners_.end()) return done({caf::make_error(caf::sec::cannot_connect_to_node), {}, {}, {}});
   auto& home = *listens->second.home;
   if (cut(from.host(), home.host()) || cut(home.host(), from.host()) || home.frozen()) return later();
   if (!home.alive()) return done({caf::make_error(caf::sec::cannot_connect_to_node), {}, {}, {}});
@@ -266,8 +265,10 @@ void network::establish(process& from, const std::string& host, std::uint16_t po
   auto* between = find(from, home);
   if (between != nullptr && !(between->forward.open && between->backward.open)) {
     // One side has not noticed yet that the last connection is gone: it notices now, and the attempt fails.
-    if (between->forward.open) close_side(*between, *between->low, link_lost());
-    else close_side(*between, *between->high, link_lost());
+    if (between->forward.open)
+      close_side(*between, *between->low, link_lost());
+    else
+      close_side(*between, *between->high, link_lost());
     return done({caf::make_error(caf::sec::cannot_connect_to_node), {}, {}, {}});
   }
   if (between == nullptr) {
@@ -337,13 +338,13 @@ void network::reset(process& a, process& b) {
   auto* between = find(a, b);
   if (between == nullptr) return;
   for (auto* side : {&a, &b})
-    time_.after(us(random_.below(1000 * silence_ms)), [this, id = between->id, x = side->id(), low = a.id(),
-                                                        high = b.id()] {
-      auto found = connections_.find({std::min(low, high), std::max(low, high)});
-      auto* home = by_id(x);
-      if (found != connections_.end() && found->second.id == id && home != nullptr && !home->frozen())
-        close_side(found->second, *home, link_lost());
-    });
+    time_.after(us(random_.below(1000 * silence_ms)),
+                [this, id = between->id, x = side->id(), low = a.id(), high = b.id()] {
+                  auto found = connections_.find({std::min(low, high), std::max(low, high)});
+                  auto* home = by_id(x);
+                  if (found != connections_.end() && found->second.id == id && home != nullptr && !home->frozen())
+                    close_side(found->second, *home, link_lost());
+                });
   // Nothing gets through from now on, as after a lost route: what is in flight is gone.
   between->forward.held.clear();
   between->backward.held.clear();

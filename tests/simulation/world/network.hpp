@@ -82,6 +82,8 @@ class network {
   std::function<void(const process& from, const process& to, const caf::message&)> on_send;
   std::function<void(const process& to, const frame&, const caf::message&)> on_deliver;
   std::function<void(const std::string&)> on_complaint;
+  /// Says that a message is to be sent twice.
+  std::function<bool(const caf::message&)> repeat;
   void tell_delivered(const process& to, const frame& which, const caf::message& payload) {
     if (on_deliver) on_deliver(to, which, payload);
   }
@@ -99,7 +101,7 @@ class network {
   struct way {
     bool open = true;
     bool usable = true;
-    std::uint64_t changes = 0;    ///< of `usable`
+    std::uint64_t changes = 0;  ///< of `usable`
     instant unusable_since{};
     instant last_arrival{};
     std::map<std::pair<caf::actor_id, caf::actor_id>, instant> last_of_pair;
@@ -107,7 +109,7 @@ class network {
   };
   struct connection {
     std::uint64_t id = 0;
-    way forward;   ///< from the lower process id
+    way forward;  ///< from the lower process id
     way backward;
     process* low = nullptr;
     process* high = nullptr;

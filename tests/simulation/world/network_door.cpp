@@ -25,9 +25,8 @@ caf::behavior door(caf::stateful_actor<door_state>* self, process* home, network
   self->set_error_handler([](caf::scheduled_actor*, caf::error&) {});
   return {
       [=](caf::publish_atom, std::uint16_t port, const caf::strong_actor_ptr& whom,
-          const std::set<std::string>& interface, const std::string& address, bool) -> caf::result<std::uint16_t> {
-        return wires->publish(*home, address, port, whom, interface);
-      },
+          const std::set<std::string>& interface, const std::string& address,
+          bool) -> caf::result<std::uint16_t> { return wires->publish(*home, address, port, whom, interface); },
       [=](caf::connect_atom, const std::string& host,
           std::uint16_t port) -> caf::result<caf::node_id, caf::strong_actor_ptr, std::set<std::string>> {
         auto promise = self->make_response_promise<caf::node_id, caf::strong_actor_ptr, std::set<std::string>>();

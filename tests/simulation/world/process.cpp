@@ -146,9 +146,9 @@ void process::receive(const frame& message) {
     bounce(sender, caf::make_message_id(message.message_id));
     return;
   }
-  target->enqueue(caf::make_mailbox_element(std::move(sender), caf::make_message_id(message.message_id), {},
-                                            std::move(payload)),
-                  nullptr);
+  target->enqueue(
+      caf::make_mailbox_element(std::move(sender), caf::make_message_id(message.message_id), {}, std::move(payload)),
+      nullptr);
 }
 
 caf::strong_actor_ptr process::make_proxy(caf::node_id node, caf::actor_id actor) {

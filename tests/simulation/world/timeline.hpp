@@ -52,9 +52,7 @@ class timeline {
     instant when;
     std::uint64_t number;
     std::function<void()> what;
-    bool operator<(const event& other) const {
-      return when != other.when ? when > other.when : number > other.number;
-    }
+    bool operator<(const event& other) const { return when != other.when ? when > other.when : number > other.number; }
   };
 
   instant now_ = beginning;

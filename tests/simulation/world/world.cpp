@@ -8,10 +8,11 @@ namespace troupe::simulation {
 world::world(std::uint64_t seed, network_options links, double overtaking)
     : schedule_(seed, "schedule"), wires_(time_, random_stream{seed, "network"}, links), overtaking_(overtaking) {}
 
-world::~world() {
+void world::end() {
   time_.clear();
   for (auto& member : processes_)
     member->end();
+  live_.clear();
   time_.clear();
 }
 

@@ -18,7 +18,7 @@ namespace troupe::simulation {
 class world {
  public:
   world(std::uint64_t seed, network_options links, double overtaking);
-  ~world();
+  ~world() { end(); }
   world(const world&) = delete;
   world& operator=(const world&) = delete;
 
@@ -29,6 +29,8 @@ class world {
   process& start(std::string name, std::string host);
   /// Ends a process at once; not from inside one of its own actors.
   void kill(process& which);
+  /// Ends all processes and forgets what was to happen.
+  void end();
   /// Nothing runs in the process for so long, while time goes on for everybody.
   void freeze(process& which, span length);
 
