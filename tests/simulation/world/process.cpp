@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/simulation/world/process.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include <caf/binary_deserializer.hpp>
@@ -84,7 +85,7 @@ instant process::next_timer() const {
 
 void process::advance_to(instant now) {
   auto& clock = coordinator_->clock();
-  if (now > clock.current_time) clock.advance_time(now - clock.current_time);
+  if (now > clock.current_time || next_timer() <= now) clock.advance_time(std::max(now - clock.current_time, span{}));
 }
 
 void process::thaw(instant now) {
