@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include "runtime/collective/communicator.hpp"
+
 namespace troupe {
 
 engine_rank::engine_rank(engine_rank_actor::impl* self, executor_factory make, load_progress progress)
@@ -18,6 +20,8 @@ engine_rank_actor::behavior_type engine_rank::make_behavior() {
   self_->set_exception_handler([](caf::scheduled_actor*, std::exception_ptr& thrown) -> caf::error {
     try {
       std::rethrow_exception(thrown);
+    } catch (const collective_error& error) {
+      return make_failure(errc::rank_lost, error.what());  // a peer's end, not this engine's own
     } catch (const std::exception& error) {
       return make_failure(errc::engine_failed, error.what());
     }
@@ -32,13 +36,15 @@ void engine_rank::on_group(const group_view& view) {
   auto scheduler = caf::actor_cast<scheduler_rank_actor>(self_->current_sender());
   executor_ = make_(view);
   auto report = executor_->load(progress_);
-  self_->send(scheduler, engine_started{epoch{view.epoch}, report});
+  self_->send(scheduler, engine_started{epoch{view.epoch}, report, view.cluster});
 }
 
 void engine_rank::on_plan(const step_plan& plan) {
   if (!executor_) throw std::logic_error(fmt::format("step {} came before the engine had joined a group", plan.step));
   auto scheduler = caf::actor_cast<scheduler_rank_actor>(self_->current_sender());
-  self_->send(scheduler, executor_->run(plan));
+  auto result = executor_->run(plan);
+  result.cluster = plan.cluster;
+  self_->send(scheduler, std::move(result));
 }
 
 }  // namespace troupe

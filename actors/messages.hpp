@@ -18,7 +18,10 @@
 #include "runtime/scheduler/scheduler_stats.hpp"
 #include "runtime/scheduler/step_outcome.hpp"
 #include "runtime/step_plan.hpp"
-#include "topology/membership.hpp"
+#include "topology/cluster_view.hpp"
+#include "topology/fence.hpp"
+#include "topology/node_state.hpp"
+#include "topology/topology_change.hpp"
 
 namespace troupe {
 
@@ -112,12 +115,14 @@ struct close_text {
 struct abort_request {
   troupe::epoch epoch;
   request_id request;
+  std::uint64_t cluster = 0;
 };
 
 /// A request with the epoch of the group it is meant for.
 struct enqueue {
   troupe::epoch epoch;
   generation_request request;
+  std::uint64_t cluster = 0;
 };
 
 enum class trial_stage : std::uint8_t {
@@ -138,22 +143,66 @@ struct tokens_sampled {
   std::string group;
   troupe::epoch epoch;
   std::vector<request_update> updates;
+  std::uint64_t cluster = 0;
 };
 
-// ---- rank <-> node <-> topology: see topology/membership.hpp for node_state, rank_state, cluster_view, group_view ---
+// ---- rank <-> node <-> topology: see topology/node_state.hpp and topology/cluster_view.hpp
+// ---------------------------
 
 /// The engine has joined its group and holds its shard.
 struct engine_started {
   troupe::epoch epoch;
   load_report report;
+  std::uint64_t cluster = 0;
 };
 
 struct rank_exited {
-  std::string group;
-  std::uint32_t rank = 0;
+  std::string device;
   std::uint64_t incarnation = 0;
   loss_cause cause = loss_cause::crashed;
   std::string reason;
+};
+
+/// A node asks the topology actor for its lease, again and again: it may go on for lease after the moment it asked.
+struct renew_lease {
+  std::string node;
+  std::uint64_t boot = 0;
+  std::uint64_t sequence = 0;  ///< of the asking, so that the answer names the moment
+};
+
+/// It is granted to a node that acts on this revision of the view, or on a later one.
+struct lease_renewed {
+  std::uint64_t sequence = 0;
+  std::uint64_t revision = 0;
+};
+
+/// A node lets its rank go on. Times are of the steady clock that the processes of a machine share.
+struct hold_lease {
+  troupe::epoch epoch;
+  std::uint64_t cluster = 0;
+  std::int64_t until_ns = 0;
+};
+
+/// An operator takes a node or group out of use, or back into it.
+struct drain_place {
+  std::string name;
+  bool undo = false;
+};
+
+/// An operator wants a place tried again at once.
+struct restart_rank {
+  std::string place;  ///< NODE/DEVICE:INDEX
+};
+
+/// An operator gives the running cluster another topology file.
+struct change_topology {
+  change_kind kind = change_kind::add;
+  std::string text;
+};
+
+/// The topology file in force is another one than the node was started with.
+struct topology_changed {
+  std::string text;
 };
 
 /// Key-value exchange through which communicators of several hosts find each other; keys carry group and epoch.
@@ -185,6 +234,8 @@ struct get_group_statistics {
 
 /// Where a group's time went; counted by its rank 0 while work was pending.
 struct group_statistics {
+  fence_counts fenced;             ///< messages that were not of this epoch
+  std::uint64_t lease_pauses = 0;  ///< how often it stopped for want of a lease
   std::uint64_t steps = 0;
   std::uint64_t tokens_planned = 0;
   std::uint64_t tokens_sampled = 0;
@@ -207,6 +258,7 @@ struct router_status {
   std::uint64_t poisoned = 0;      ///< ended because they crashed a group twice
   std::uint64_t inconsistent = 0;  ///< delivered positions that came with another token
   bool draining = false;
+  std::vector<group_load> loads;  ///< live requests by group; an empty name: those that wait for one
 };
 
 /// What `troupe status` shows of one node.
@@ -282,11 +334,11 @@ bool inspect(I& f, close_text& x) {
 }
 template <class I>
 bool inspect(I& f, abort_request& x) {
-  return f.object(x).fields(f.field("epoch", x.epoch), f.field("request", x.request));
+  return f.object(x).fields(f.field("epoch", x.epoch), f.field("request", x.request), f.field("cluster", x.cluster));
 }
 template <class I>
 bool inspect(I& f, enqueue& x) {
-  return f.object(x).fields(f.field("epoch", x.epoch), f.field("request", x.request));
+  return f.object(x).fields(f.field("epoch", x.epoch), f.field("request", x.request), f.field("cluster", x.cluster));
 }
 template <class I>
 bool inspect(I& f, trial_stage& x) {
@@ -299,16 +351,49 @@ bool inspect(I& f, trial& x) {
 }
 template <class I>
 bool inspect(I& f, tokens_sampled& x) {
-  return f.object(x).fields(f.field("group", x.group), f.field("epoch", x.epoch), f.field("updates", x.updates));
+  return f.object(x).fields(f.field("group", x.group), f.field("epoch", x.epoch), f.field("updates", x.updates),
+                            f.field("cluster", x.cluster));
 }
 template <class I>
 bool inspect(I& f, engine_started& x) {
-  return f.object(x).fields(f.field("epoch", x.epoch), f.field("report", x.report));
+  return f.object(x).fields(f.field("epoch", x.epoch), f.field("report", x.report), f.field("cluster", x.cluster));
 }
 template <class I>
 bool inspect(I& f, rank_exited& x) {
-  return f.object(x).fields(f.field("group", x.group), f.field("rank", x.rank), f.field("incarnation", x.incarnation),
+  return f.object(x).fields(f.field("device", x.device), f.field("incarnation", x.incarnation),
                             f.field("cause", x.cause), f.field("reason", x.reason));
+}
+template <class I>
+bool inspect(I& f, renew_lease& x) {
+  return f.object(x).fields(f.field("node", x.node), f.field("boot", x.boot), f.field("sequence", x.sequence));
+}
+template <class I>
+bool inspect(I& f, lease_renewed& x) {
+  return f.object(x).fields(f.field("sequence", x.sequence), f.field("revision", x.revision));
+}
+template <class I>
+bool inspect(I& f, hold_lease& x) {
+  return f.object(x).fields(f.field("epoch", x.epoch), f.field("cluster", x.cluster), f.field("until_ns", x.until_ns));
+}
+template <class I>
+bool inspect(I& f, drain_place& x) {
+  return f.object(x).fields(f.field("name", x.name), f.field("undo", x.undo));
+}
+template <class I>
+bool inspect(I& f, restart_rank& x) {
+  return f.object(x).fields(f.field("place", x.place));
+}
+template <class I>
+bool inspect(I& f, change_kind& x) {
+  return inspect_phase(f, x, change_kind::remove);
+}
+template <class I>
+bool inspect(I& f, change_topology& x) {
+  return f.object(x).fields(f.field("kind", x.kind), f.field("text", x.text));
+}
+template <class I>
+bool inspect(I& f, topology_changed& x) {
+  return f.object(x).fields(f.field("text", x.text));
 }
 template <class I>
 bool inspect(I& f, put_value& x) {
@@ -342,7 +427,8 @@ template <class I>
 bool inspect(I& f, group_statistics& x) {
   return f.object(x).fields(f.field("steps", x.steps), f.field("tokens_planned", x.tokens_planned),
                             f.field("tokens_sampled", x.tokens_sampled), f.field("active_us", x.active_us),
-                            f.field("busy_us", x.busy_us), f.field("scheduler", x.scheduler));
+                            f.field("busy_us", x.busy_us), f.field("scheduler", x.scheduler),
+                            f.field("fenced", x.fenced), f.field("lease_pauses", x.lease_pauses));
 }
 template <class I>
 bool inspect(I& f, router_status& x) {
@@ -351,7 +437,7 @@ bool inspect(I& f, router_status& x) {
                             f.field("cancelled", x.cancelled), f.field("stale_dropped", x.stale_dropped),
                             f.field("moved", x.moved), f.field("resumed", x.resumed), f.field("trials", x.trials),
                             f.field("poisoned", x.poisoned), f.field("inconsistent", x.inconsistent),
-                            f.field("draining", x.draining));
+                            f.field("draining", x.draining), f.field("loads", x.loads));
 }
 template <class I>
 bool inspect(I& f, node_status& x) {

@@ -2,6 +2,7 @@
 #include "actors/node.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
@@ -11,10 +12,8 @@ namespace {
 
 constexpr std::chrono::milliseconds connect_timeout{5000};
 constexpr std::chrono::milliseconds topology_timeout{5000};
-constexpr std::chrono::seconds leader_pause{2};  // between attempts to reach the leader of another machine
-constexpr std::chrono::seconds restart_window{60};
-constexpr std::size_t restarts_max =
-    3;  // of one rank within the window; then it stays failed until the window has passed
+constexpr std::chrono::milliseconds leader_pause{500};  // between attempts to reach the leader of another machine
+constexpr std::uint64_t report_every = 5;               // ticks: what is announced on change is announced again
 
 }  // namespace
 
@@ -23,155 +22,189 @@ node::node(node_actor::impl* self, cluster_file file, node_options options, std:
     : self_(self),
       file_(std::move(file)),
       options_(std::move(options)),
-      launcher_(std::move(launcher)),
+      places_(options_.name, options_.boot, std::move(launcher)),
       router_(std::move(router)) {
-  for (const auto& group : file_.groups)
-    for (std::uint32_t rank = 0; rank < group.ranks.size(); ++rank)
-      if (group.ranks[rank].node == options_.name) ranks_[{group.name, rank}];
+  places_.list(file_);
 }
 
 node_actor::behavior_type node::make_behavior() {
   self_->set_error_handler([](caf::scheduled_actor*, caf::error&) {});
-  self_->set_down_handler([this](caf::scheduled_actor*, caf::down_msg& down) {
-    if (topology_ && down.source == topology_.address()) {
-      spdlog::warn("topology-lost reason={}", to_string(down.reason));
-      topology_ = nullptr;  // serving goes on; asked for again with the next report
-    }
-    std::erase_if(leaders_, [&](const auto& l) { return l.second.handle && l.second.handle.address() == down.source; });
-    tell_router();
-    for (auto& [key, rank] : ranks_) {
-      if (!rank.running || !rank.handle || rank.handle.address() != down.source) continue;
-      // Ended, or silent for as long as CAF waits: in either case it is of no use, and must not come back.
-      spdlog::warn("rank-silent group={} rank={} incarnation={} reason=\"{}\"", key.first, key.second,
-                   rank.state.incarnation, to_string(down.reason));
-      launcher_->kill({key.first, key.second, rank.state.incarnation});
-    }
-  });
+  self_->set_down_handler([this](caf::scheduled_actor*, caf::down_msg& down) { on_down(down); });
   return {
       [this](const begin& message) { on_begin(message); },
       [this](rank_reported& message) { on_rank(message); },
       [this](const rank_exited& message) { on_exit(message); },
       [this](cluster_view& view) { on_view(view); },
+      [this](const lease_renewed& message) { on_lease(message); },
+      [this](const topology_changed& message) { on_change(message); },
+      [this](drain_place& message) { return pass_on<void>(message); },
+      [this](restart_rank& message) { return on_restart(message); },
+      [this](change_topology& message) { return pass_on<void>(message); },
       [this](find_router) { return router_; },
       [this](find_topology) { return on_find_topology(); },
-      [this](put_value& message) { return on_put(message); },
-      [this](get_value& message) { return on_get(message); },
+      [this](put_value& message) { return pass_on<void>(message); },
+      [this](get_value& message) { return pass_on<std::string>(message); },
       [this](get_status) { return on_status(); },
       [this](const get_group_statistics& message) { return on_group_status(message); },
       [this](drain) { return on_drain(); },
   };
 }
 
+void node::on_down(const caf::down_msg& down) {
+  if (topology_ && down.source == topology_.address()) {
+    spdlog::warn("topology-lost reason={}", to_string(down.reason));
+    topology_ = nullptr;  // what is leased goes on; asked for again with the next tick
+    lease_.forget_asked();
+    return;
+  }
+  if (std::erase_if(leaders_,
+                    [&](const auto& l) { return l.second.handle && l.second.handle.address() == down.source; }) > 0)
+    tell_router();
+  places_.end_silent(down.source, down.reason);
+}
+
 void node::on_begin(const begin& message) {
-  topology_ = message.topology;
   begun_ = self_->clock().now();
+  if (message.topology) use_topology(message.topology);
   tick();
 }
 
-void node::launch(const rank_key& key) {
-  auto& rank = ranks_[key];
-  auto now = self_->clock().now();
-  while (!rank.starts.empty() && now - rank.starts.front() > restart_window)
-    rank.starts.pop_front();
-  if (rank.starts.size() > restarts_max) return;  // on_view tries again when the window has moved
-  rank.starts.push_back(now);
-  rank.handle = nullptr;
-  auto incarnation = rank.state.incarnation + 1;
-  rank.state = rank_state{key.first, key.second, incarnation, rank_phase::launching, 0, {}, 0, 0, 0,
-                          0,         0,          0,           loss_cause::none,      {}};
-  rank.running = true;
-  try {
-    launcher_->launch({key.first, key.second, incarnation}, caf::actor_cast<node_actor>(self_));
-    spdlog::info("rank-launched group={} rank={} incarnation={}", key.first, key.second, incarnation);
-  } catch (const std::runtime_error& error) {
-    rank.running = false;
-    rank.state.phase = rank_phase::failed;
-    rank.state.cause = loss_cause::crashed;
-    rank.state.message = error.what();
-    spdlog::error("rank-launch-failed group={} rank={} reason=\"{}\"", key.first, key.second, error.what());
-  }
+void node::use_topology(topology_actor handle) {
+  topology_ = std::move(handle);
+  unreachable_.clear();
+  view_.revision = 0;  // another one may count from the beginning
+  self_->monitor(topology_);
+  report();
 }
 
 void node::on_rank(rank_reported& message) {
-  auto found = ranks_.find({message.state.group, message.state.rank});
-  if (found == ranks_.end() || found->second.state.incarnation != message.state.incarnation || !found->second.running)
-    return;
-  auto& rank = found->second;
-  auto changed = rank.state != message.state;
-  if (rank.handle != message.self) self_->monitor(message.self);
-  rank.state = std::move(message.state);
-  rank.handle = std::move(message.self);
+  auto handle = message.self;
+  const auto* changed = places_.take_report(message, self_->clock().now(), [&] { self_->monitor(handle); });
   if (!changed) return;
+  highest_epoch_ = std::max(highest_epoch_, changed->state.epoch);
   report();
-  for (const auto& group : view_.groups)
-    if (group.name == rank.state.group) tell_ranks(group);
+  places_.end_outdated(view_);
+  tell_ranks();
 }
 
+/// The end is told first, so that its cause is known before the place's next rank is.
 void node::on_exit(const rank_exited& message) {
-  auto found = ranks_.find({message.group, message.rank});
-  if (found == ranks_.end() || found->second.state.incarnation != message.incarnation) return;
-  auto& rank = found->second;
-  rank.running = false;
-  rank.handle = nullptr;
-  if (draining_) return;
-  spdlog::warn("rank-exited group={} rank={} incarnation={} epoch={} reason=\"{}\"", message.group, message.rank,
-               message.incarnation, rank.state.epoch, message.reason);
-  rank.state.phase = rank_phase::failed;
-  if (rank.state.cause == loss_cause::none) rank.state.cause = message.cause;
-  // What the rank said itself before it ended says more than how it ended.
-  if (rank.state.message.empty()) rank.state.message = message.reason;
+  auto now = self_->clock().now();
+  if (!places_.take_exit(message, now) || draining_) return;
   report();
+  places_.start_due(caf::actor_cast<node_actor>(self_), now);
 }
 
 /// The view is the whole truth: ranks of an older epoch are ended, ended ranks are started again, the others are told.
 void node::on_view(cluster_view& view) {
+  if (view.revision < view_.revision) return;
+  const bool news = view.revision != view_.revision;
+  const bool listed =
+      std::any_of(view.nodes.begin(), view.nodes.end(), [this](const node_view& x) { return x.name == options_.name; });
   view_ = std::move(view);
   for (const auto& group : view_.groups) {
     served_ = served_ || group.phase == group_phase::serving;
-    if (!draining_) launch_if_needed(group);
-    tell_ranks(group);
+    highest_epoch_ = std::max(highest_epoch_, group.epoch);
   }
+  places_.end_outdated(view_);
+  if (!draining_) places_.start_due(caf::actor_cast<node_actor>(self_), self_->clock().now());
+  if (!listed && !draining_) {
+    spdlog::info("node-removed node={}", options_.name);
+    on_drain();
+  }
+  tell_ranks();
   tell_router();
+  if (news) ask_loads();
   stop_if_hopeless();
 }
 
-void node::launch_if_needed(const group_view& group) {
-  if (group.phase == group_phase::failed) return;
-  for (auto& [key, rank] : ranks_) {
-    if (key.first != group.name) continue;
-    auto outdated = rank.state.epoch != 0 && rank.state.epoch < group.epoch;
-    auto useless = rank.state.phase == rank_phase::failed && group.phase == group_phase::gathering;
-    if (rank.running && (outdated || useless))
-      launcher_->kill({key.first, key.second, rank.state.incarnation});
-    else if (!rank.running && group.phase == group_phase::gathering)
-      launch(key);
+/// A lease is for those who act on the view that it was granted with.
+void node::on_lease(const lease_renewed& message) {
+  if (message.revision > view_.revision) return;
+  lease_.grant(message.sequence);
+  if (!leased_) tell_router();
+  tell_leases();
+}
+
+void node::on_change(const topology_changed& message) {
+  try {
+    auto file = parse_cluster_file(message.text, file_.path, {file_.insecure});
+    if (file.fingerprint == file_.fingerprint) return;
+    spdlog::info("topology-changed nodes={} groups={} spares={}", file.nodes.size(), file.groups.size(),
+                 file.spares.size());
+    file_ = std::move(file);
+  } catch (const cluster_file_error& error) {
+    spdlog::error("topology-change-refused reason=\"{}\"", error.what());
+    return;
+  }
+  places_.list(file_);
+  report();
+  places_.end_outdated(view_);
+  if (!draining_) places_.start_due(caf::actor_cast<node_actor>(self_), self_->clock().now());
+}
+
+caf::result<void> node::on_restart(restart_rank& message) {
+  if (!message.place.starts_with(options_.name + "/")) return pass_on<void>(message);
+  if (!places_.forgive(message.place.substr(options_.name.size() + 1)))
+    return make_failure(errc::invalid_request, fmt::format("there is no place '{}'", message.place));
+  places_.start_due(caf::actor_cast<node_actor>(self_), self_->clock().now());
+  report();
+  return caf::unit;
+}
+
+template <class Result, class Message>
+caf::result<Result> node::pass_on(Message& message) {
+  if (!topology_) return make_failure(errc::not_ready, "the topology actor is not reached");
+  return self_->delegate(topology_, std::move(message));
+}
+
+/// Each member is told of its own group; handles spare those of one process the network.
+void node::tell_ranks() {
+  for (const auto& group : view_.groups) {
+    join_group message{group, std::vector<scheduler_rank_actor>(group.members.size()), to_nanoseconds(lease_.until())};
+    std::vector<scheduler_rank_actor> own;
+    for (const auto& member : group.members) {
+      const auto* at = places_.find(member);
+      if (!at || !at->handle) continue;
+      own.push_back(at->handle);
+      if (at->handle.node() == self_->node()) message.local[member.rank] = at->handle;
+    }
+    for (const auto& rank : own)
+      self_->send(rank, message);
   }
 }
 
-void node::tell_ranks(const group_view& group) {
-  join_group message{group, std::vector<scheduler_rank_actor>(group.members.size())};
-  for (const auto& member : group.members) {
-    auto own = ranks_.find({group.name, member.rank});
-    if (own != ranks_.end() && own->second.handle && own->second.handle.node() == self_->node())
-      message.local[member.rank] = own->second.handle;
-  }
-  for (const auto& [key, rank] : ranks_)
-    if (key.first == group.name && rank.handle) self_->send(rank.handle, message);
+void node::tell_leases() {
+  for (const auto& group : view_.groups)
+    for (const auto& member : group.members)
+      if (const auto* at = places_.find(member); at && at->handle && at->state.epoch == group.epoch)
+        self_->send(at->handle, hold_lease{epoch{group.epoch}, group.cluster, to_nanoseconds(lease_.until())});
+}
+
+bool node::drained_in_view() const {
+  return std::any_of(view_.nodes.begin(), view_.nodes.end(),
+                     [this](const node_view& x) { return x.name == options_.name && x.draining; });
 }
 
 void node::tell_router() {
   serving_groups message;
   for (const auto& group : view_.groups) {
     message.ended.insert(message.ended.end(), group.ended.begin(), group.ended.end());
-    if (group.phase != group_phase::serving) continue;
+    if (group.phase != group_phase::serving) {
+      if (message.why.empty() && group.phase == group_phase::failed) message.why = group.message;
+      continue;
+    }
     if (auto leader = leader_of(group))
-      message.groups.push_back(
-          {group.name, epoch{group.epoch}, std::move(leader), group.members.front().node == options_.name});
+      message.groups.push_back({group.name, epoch{group.epoch}, std::move(leader),
+                                group.members.front().node == options_.name, group.cluster, group.draining,
+                                group.full});
   }
-  message.hopeless =
-      !view_.groups.empty() && std::all_of(view_.groups.begin(), view_.groups.end(),
-                                           [](const auto& group) { return group.phase == group_phase::failed; });
-  if (message.hopeless) message.why = view_.groups.front().message;
+  leased_ = lease_.held(self_->clock().now());
+  message.cut_off = !leased_;
+  if (message.cut_off)
+    message.why = fmt::format("node {} has had no answer from the topology actor on node {} for too long",
+                              options_.name, file_.nodes.front().name);
+  message.draining = drained_in_view();
   self_->send(router_, std::move(message));
 }
 
@@ -179,8 +212,8 @@ void node::tell_router() {
 scheduler_rank_actor node::leader_of(const group_view& group) {
   const auto& member = group.members.front();
   if (member.node == options_.name) {
-    auto own = ranks_.find({group.name, member.rank});
-    return own == ranks_.end() ? scheduler_rank_actor{} : own->second.handle;
+    const auto* own = places_.find(member);
+    return own ? own->handle : scheduler_rank_actor{};
   }
   auto& leader = leaders_[group.name];
   auto now = self_->clock().now();
@@ -204,39 +237,68 @@ scheduler_rank_actor node::leader_of(const group_view& group) {
 void node::find_topology_actor() {
   if (connecting_) return;
   connecting_ = true;
-  const auto& first = file_.nodes.front();
-  auto failed = [this, &first](const caf::error& reason) {
+  auto failed = [this](const caf::error& reason) {
     connecting_ = false;
-    spdlog::warn("topology-unreachable node={} door={} reason=\"{}\"", first.name, to_string(first.cluster),
-                 to_string(reason));
+    const auto& first = file_.nodes.front();
+    auto why = to_string(reason);
+    if (why != std::exchange(unreachable_, why))
+      spdlog::warn("topology-unreachable node={} door={} reason=\"{}\"", first.name, to_string(first.cluster), why);
   };
+  const auto& door = file_.nodes.front().cluster;
   connect<node_actor>(
-      self_, options_.network, {first.cluster.host, first.cluster.port}, connect_timeout,
+      self_, options_.network, {door.host, door.port}, connect_timeout,
       [this, failed](node_actor first_node) {
         self_->request(first_node, connect_timeout, find_topology{})
             .then(
                 [this](topology_actor handle) {
                   connecting_ = false;
-                  topology_ = std::move(handle);
-                  self_->monitor(topology_);
-                  report();
+                  use_topology(std::move(handle));
                 },
                 failed);
       },
       failed);
 }
 
+void node::ask_lease() {
+  if (!topology_) return find_topology_actor();
+  self_->send(topology_, renew_lease{options_.name, options_.boot, lease_.ask(self_->clock().now())});
+}
+
+/// While something is drained, the topology actor has to know how many requests it still has.
+void node::ask_loads() {
+  auto draining = [](const auto& x) { return x.draining; };
+  if (std::none_of(view_.groups.begin(), view_.groups.end(), draining) &&
+      std::none_of(view_.nodes.begin(), view_.nodes.end(), draining))
+    return;
+  self_->request(router_, topology_timeout, get_status{})
+      .then(
+          [this, revision = view_.revision](router_status& status) {
+            loads_ = std::move(status.loads);
+            loads_revision_ = revision;
+            report();
+          },
+          [](const caf::error&) {});
+}
+
 void node::report() {
   if (!topology_) return find_topology_actor();
-  node_state state{file_.cluster,     options_.name,       options_.boot, options_.version,
-                   file_.fingerprint, options_.model_hash, draining_,     {}};
-  for (const auto& [key, rank] : ranks_)
-    state.ranks.push_back(rank.state);
+  node_state state;
+  state.cluster = file_.cluster;
+  state.node = options_.name;
+  state.boot = options_.boot;
+  state.version = options_.version;
+  state.fingerprint = file_.fingerprint;
+  state.model_hash = options_.model_hash;
+  state.draining = draining_;
+  state.revision = loads_revision_;
+  state.highest_epoch = highest_epoch_;
+  state.ranks = places_.states();
+  state.loads = loads_;
   self_->request(topology_, topology_timeout, node_reported{std::move(state), caf::actor_cast<node_actor>(self_)})
       .then(
           [this] {
             refusal_.clear();
-            taken_ = true;
+            if (!std::exchange(taken_, true)) ask_lease();
           },
           [this](const caf::error& reason) {
             if (auto why = describe(reason); why != refusal_) {
@@ -248,12 +310,23 @@ void node::report() {
 }
 
 void node::tick() {
-  report();
-  tell_router();
-  if (!taken_ && self_->clock().now() - begun_ > std::chrono::seconds(file_.startup_timeout_s))
+  auto now = self_->clock().now();
+  ask_lease();
+  if (leased_ && !lease_.held(now)) {
+    spdlog::warn("lease-over node={}", options_.name);
+    tell_router();
+  }
+  if (!draining_ && view_.revision != 0) places_.start_due(caf::actor_cast<node_actor>(self_), now);
+  if (++ticks_ % report_every == 0) {
+    report();
+    ask_loads();
+    tell_ranks();
+    tell_router();
+  }
+  if (!taken_ && now - begun_ > std::chrono::seconds(file_.startup_timeout_s))
     self_->quit(make_failure(errc::not_ready, fmt::format("node {} with the topology actor did not answer in {} s",
                                                           file_.nodes.front().name, file_.startup_timeout_s)));
-  self_->run_delayed(options_.report_interval, [this] { tick(); });
+  self_->run_delayed(options_.lease_interval, [this] { tick(); });
 }
 
 /// A group that never came up is an error of the start, and the program says so and ends.
@@ -268,16 +341,6 @@ caf::result<topology_actor> node::on_find_topology() const {
   if (file_.nodes.front().name == options_.name && topology_) return topology_;
   return make_failure(errc::not_ready, fmt::format("node {} does not run the topology actor, node {} does",
                                                    options_.name, file_.nodes.front().name));
-}
-
-caf::result<void> node::on_put(put_value& message) {
-  if (!topology_) return make_failure(errc::not_ready, "the topology actor is not reached yet");
-  return self_->delegate(topology_, std::move(message));
-}
-
-caf::result<std::string> node::on_get(get_value& message) {
-  if (!topology_) return make_failure(errc::not_ready, "the topology actor is not reached yet");
-  return self_->delegate(topology_, std::move(message));
 }
 
 caf::result<node_status> node::on_status() {
@@ -308,8 +371,7 @@ caf::result<void> node::on_drain() {
       ->request(router_, caf::infinite, drain{})  // bounded: every request has a deadline
       .then(
           [this, promise]() mutable {
-            for (auto& [key, rank] : ranks_)
-              if (rank.running) launcher_->kill({key.first, key.second, rank.state.incarnation});
+            places_.end_all();
             promise.deliver();
             self_->quit();
           },

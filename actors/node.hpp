@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <deque>
 #include <map>
 #include <memory>
 #include <string>
-#include <utility>
+#include <vector>
 
 #include "actors/connect.hpp"
 #include "actors/protocol.hpp"
 #include "actors/rank_launcher.hpp"
+#include "actors/rank_places.hpp"
 #include "topology/cluster_file.hpp"
-#include "topology/membership.hpp"
+#include "topology/lease.hpp"
 
 namespace troupe {
 
@@ -22,12 +22,13 @@ struct node_options {
   std::uint64_t model_hash = 0;
   std::string model;  ///< the name clients use
   std::uint32_t context_tokens = 0;
-  network_actor network;  ///< reaches other machines; null in a cluster of one
-  std::chrono::milliseconds report_interval{500};
+  network_actor network;                          ///< reaches other machines; null in a cluster of one
+  std::chrono::milliseconds lease_interval{100};  ///< between two askings for the lease
 };
 
 /// The supervisor of one machine: starts its ranks, tells the topology actor how they are, tells them which epoch they
-/// belong to, starts again what ended, and tells the router which groups serve. It decides nothing about membership.
+/// belong to, starts again what ended, and tells the router which groups serve. It holds the lease of its machine and
+/// lets its ranks go on for as long. It decides nothing about membership.
 class node {
  public:
   static inline const char* name = "node";
@@ -38,13 +39,6 @@ class node {
   node_actor::behavior_type make_behavior();
 
  private:
-  using rank_key = std::pair<std::string, std::uint32_t>;  ///< group and rank
-  struct owned_rank {
-    rank_state state;
-    scheduler_rank_actor handle;  ///< null until it has reported
-    bool running = false;
-    std::deque<caf::actor_clock::time_point> starts;  ///< within the restart window
-  };
   struct reached_leader {
     std::uint64_t epoch = 0;
     scheduler_rank_actor handle;                ///< null while it is asked for, or was not reached
@@ -55,38 +49,51 @@ class node {
   void on_rank(rank_reported& message);
   void on_exit(const rank_exited& message);
   void on_view(cluster_view& view);
+  void on_lease(const lease_renewed& message);
+  void on_change(const topology_changed& message);
+  caf::result<void> on_restart(restart_rank& message);
   caf::result<topology_actor> on_find_topology() const;
-  caf::result<void> on_put(put_value& message);
-  caf::result<std::string> on_get(get_value& message);
   caf::result<node_status> on_status();
   caf::result<group_statistics> on_group_status(const get_group_statistics& message);
   caf::result<void> on_drain();
+  template <class Result, class Message>
+  caf::result<Result> pass_on(Message& message);
 
-  void launch(const rank_key& key);
-  void launch_if_needed(const group_view& group);
-  void tell_ranks(const group_view& group);
+  void on_down(const caf::down_msg& down);
+  void tell_ranks();
+  void tell_leases();
   void tell_router();
   scheduler_rank_actor leader_of(const group_view& group);
   void find_topology_actor();
+  void use_topology(topology_actor handle);
+  void ask_lease();
+  void ask_loads();
   void report();
   void tick();
   void stop_if_hopeless();
+  bool drained_in_view() const;
 
   node_actor::impl* self_;
   cluster_file file_;
   node_options options_;
-  std::shared_ptr<rank_launcher> launcher_;
+  rank_places places_;
   router_actor router_;
   topology_actor topology_;
   bool connecting_ = false;
-  std::map<rank_key, owned_rank> ranks_;
   std::map<std::string, reached_leader> leaders_;  ///< of groups led from other machines
   cluster_view view_;
+  lease lease_;
+  bool leased_ = false;  ///< as the router was told
+  std::uint64_t ticks_ = 0;
+  std::uint64_t highest_epoch_ = 0;
+  std::uint64_t loads_revision_ = 0;  ///< of the view that the router acted on when it counted
+  std::vector<group_load> loads_;
   bool taken_ = false;                  ///< the topology actor has taken this node
   caf::actor_clock::time_point begun_;  ///< when the node began
   bool served_ = false;                 ///< some group has served since this node started
   bool draining_ = false;
-  std::string refusal_;  ///< why the topology actor does not take this node
+  std::string refusal_;      ///< why the topology actor does not take this node
+  std::string unreachable_;  ///< why it is not reached, as logged last
 };
 
 using node_impl = caf::stateful_actor<node, node_actor::impl>;

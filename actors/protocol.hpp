@@ -85,6 +85,8 @@ using scheduler_rank_actor = caf::typed_actor<
     caf::result<void>(join_group),
     // The engine of this rank has joined and loaded.
     caf::result<void>(engine_started),
+    // The rank may go on in its epoch until then; from the node, again and again.
+    caf::result<void>(hold_lease),
     // Where this group's time goes; only rank 0 counts.
     caf::result<group_statistics>(get_status)>;
 
@@ -92,6 +94,7 @@ using scheduler_rank_actor = caf::typed_actor<
 struct join_group {
   group_view view;
   std::vector<scheduler_rank_actor> local;  ///< by rank; null for the ranks that live in other processes
+  std::int64_t lease_until_ns = 0;          ///< as in hold_lease
 };
 
 /// A group that takes requests.
@@ -100,14 +103,18 @@ struct serving_group {
   troupe::epoch epoch;
   scheduler_rank_actor leader;
   bool local = false;  ///< led from the router's own machine
+  std::uint64_t cluster = 0;
+  bool draining = false;  ///< new requests go elsewhere; those it has end there
+  bool full = true;       ///< its shape is the file's: a request resumed there is bit-exact, else a continuation
 };
 
 /// All groups that take requests now.
 struct serving_groups {
   std::vector<serving_group> groups;
   std::vector<epoch_end> ended;  ///< the last epochs of all groups, whatever ended them
-  bool hopeless = false;         ///< none will serve again
-  std::string why;               ///< then
+  std::string why;               ///< no group serves, when none does
+  bool cut_off = false;   ///< the node holds no lease: what it knows may be old, and new requests go to another node
+  bool draining = false;  ///< the node is taken out of use: new requests go to another node
 };
 
 /// ENGINE RANK: owns device, weights shard, KV memory and communicators; runs steps on its own thread.
@@ -129,6 +136,10 @@ struct node_reported;
 using topology_actor = caf::typed_actor<
     // From every node; the error says why it is refused.
     caf::result<void>(node_reported),
+    // From every node ten times a second; lease_renewed follows.
+    caf::result<void>(renew_lease),
+    // From operators, by way of a node.
+    caf::result<void>(drain_place), caf::result<void>(restart_rank), caf::result<void>(change_topology),
     // Values through which communicators find each other; they are forgotten with their epoch.
     caf::result<void>(put_value), caf::result<std::string>(get_value)>;
 
@@ -147,6 +158,12 @@ using node_actor = caf::typed_actor<
     caf::result<void>(rank_exited),
     // The whole truth about the cluster, from the topology actor, again and again.
     caf::result<void>(cluster_view),
+    // The lease asked for is granted.
+    caf::result<void>(lease_renewed),
+    // Another topology file is in force.
+    caf::result<void>(topology_changed),
+    // From operators; passed on to the topology actor, and a restart by it to the node of the place.
+    caf::result<void>(drain_place), caf::result<void>(restart_rank), caf::result<void>(change_topology),
     // Clients ask for the router, other nodes for the topology actor.
     caf::result<router_actor>(find_router), caf::result<topology_actor>(find_topology),
     // Ranks of several machines meet through the topology actor; get waits until there is a value.
@@ -173,16 +190,18 @@ bool inspect(I& f, submit& x) {
 template <class I>
 bool inspect(I& f, serving_group& x) {
   return f.object(x).fields(f.field("name", x.name), f.field("epoch", x.epoch), f.field("leader", x.leader),
-                            f.field("local", x.local));
+                            f.field("local", x.local), f.field("cluster", x.cluster), f.field("draining", x.draining),
+                            f.field("full", x.full));
 }
 template <class I>
 bool inspect(I& f, serving_groups& x) {
-  return f.object(x).fields(f.field("groups", x.groups), f.field("ended", x.ended), f.field("hopeless", x.hopeless),
-                            f.field("why", x.why));
+  return f.object(x).fields(f.field("groups", x.groups), f.field("ended", x.ended), f.field("why", x.why),
+                            f.field("cut_off", x.cut_off), f.field("draining", x.draining));
 }
 template <class I>
 bool inspect(I& f, join_group& x) {
-  return f.object(x).fields(f.field("view", x.view), f.field("local", x.local));
+  return f.object(x).fields(f.field("view", x.view), f.field("local", x.local),
+                            f.field("lease_until_ns", x.lease_until_ns));
 }
 template <class I>
 bool inspect(I& f, begin& x) {
@@ -245,9 +264,16 @@ CAF_ADD_TYPE_ID(troupe, (troupe::scheduler_rank_actor))
 CAF_ADD_TYPE_ID(troupe, (std::vector<troupe::scheduler_rank_actor>))
 CAF_ADD_TYPE_ID(troupe, (troupe::acknowledge))
 CAF_ADD_TYPE_ID(troupe, (troupe::trial))
+CAF_ADD_TYPE_ID(troupe, (troupe::renew_lease))
+CAF_ADD_TYPE_ID(troupe, (troupe::lease_renewed))
+CAF_ADD_TYPE_ID(troupe, (troupe::hold_lease))
+CAF_ADD_TYPE_ID(troupe, (troupe::drain_place))
+CAF_ADD_TYPE_ID(troupe, (troupe::restart_rank))
+CAF_ADD_TYPE_ID(troupe, (troupe::change_topology))
+CAF_ADD_TYPE_ID(troupe, (troupe::topology_changed))
 CAF_END_TYPE_ID_BLOCK(troupe)
 
 namespace troupe {
 /// Members whose numbers differ refuse each other.
-inline constexpr int protocol_version = 2;
+inline constexpr int protocol_version = 3;
 }  // namespace troupe

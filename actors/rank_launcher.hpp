@@ -10,10 +10,9 @@
 
 namespace troupe {
 
-/// One start of one rank on this machine.
+/// One start of the rank of one place of this machine. Which group it will serve comes with the view.
 struct rank_start {
-  std::string group;
-  std::uint32_t rank = 0;
+  std::string device;  ///< as the file names it, for example cpu:0
   std::uint64_t incarnation = 0;
 };
 

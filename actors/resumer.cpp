@@ -58,16 +58,16 @@ caf::result<accepted> resumer::on_submit(submit& message) {
   }
   auto number = ++numbers_;
   auto added = entries_.emplace(number, ongoing{resumption{std::move(message.what), key, options_.resumption, now(),
-                                                         std::move(message.have.tokens), message.have.text_bytes},
-                                              message.ticket,
-                                              message.sink,
-                                              self_->make_response_promise<accepted>(),
-                                              message.credit,
-                                              0,
-                                              {},
-                                              0,
-                                              {},
-                                              {}});
+                                                           std::move(message.have.tokens), message.have.text_bytes},
+                                                message.ticket,
+                                                message.sink,
+                                                self_->make_response_promise<accepted>(),
+                                                message.credit,
+                                                0,
+                                                {},
+                                                0,
+                                                {},
+                                                {}});
   auto acceptance = added.first->second.acceptance;
   if (watched_.insert(message.sink.address()).second) self_->monitor(message.sink);
   advance(number);

@@ -94,8 +94,13 @@ caf::error router::find_fault(const submit& message, std::uint64_t fingerprint) 
   if (!what.model.empty() && what.model != options_.model.name)
     return make_failure(errc::model_not_found, fmt::format("model '{}' is not served; this cluster serves '{}'",
                                                            what.model, options_.model.name));
+  if (out_of_use_)
+    return make_failure(errc::draining, fmt::format("node {} is being drained; ask another node", options_.node));
+  if (cut_off_) return make_failure(errc::not_ready, why_not_ + "; ask another node");
   if (groups_.empty())
-    return make_failure(errc::not_ready, "no group serves yet; `troupe status` says what is waited for");
+    return make_failure(errc::not_ready, why_not_.empty()
+                                             ? "no group serves yet; `troupe status` says what is waited for"
+                                             : "no group serves: " + why_not_);
   if (live() >= options_.live_max)
     return make_failure(errc::queue_full,
                         fmt::format("{} requests are being served and no more may be; try again later", live()));
@@ -297,6 +302,11 @@ caf::result<void> router::on_drain() {
 router_status router::on_status() const {
   auto status = status_;
   status.live = live();
+  std::map<std::string, std::uint64_t> loads;
+  for (const auto& [id, entry] : records_)
+    if (!entry.ended) ++loads[entry.group];
+  for (const auto& [group, count] : loads)
+    status.loads.push_back({group, count});
   return status;
 }
 

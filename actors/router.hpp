@@ -117,8 +117,10 @@ class router {
   std::map<std::string, serving_group> groups_;    ///< that take requests now
   std::map<std::string, std::uint32_t> load_;      ///< requests in each group
   std::map<std::string, std::uint64_t> queue_ms_;  ///< age of the median request that waits for its first token
-  bool hopeless_ = false;                          ///< no group will serve again
-  std::string why_hopeless_;
+  std::map<std::string, fence> fences_;            ///< by group: no token of an epoch older than one seen is taken
+  bool cut_off_ = false;                           ///< the node holds no lease
+  bool out_of_use_ = false;                        ///< the node is being drained
+  std::string why_not_;                            ///< no group serves, or none is to be asked here
   quarantine quarantine_;
   std::set<caf::actor_addr> watched_;  ///< sinks whose end matters; only looked up, never walked
   std::uint64_t next_request_;

@@ -12,6 +12,11 @@
 namespace troupe {
 
 void router::on_tokens(tokens_sampled& message) {
+  auto fenced = fences_.try_emplace(message.group, fence{message.cluster}).first;
+  if (fenced->second.judge({message.cluster, message.epoch.value}) != verdict::current) {
+    ++status_.stale_dropped;
+    return;
+  }
   std::vector<answer_piece> pieces;
   for (auto& update : message.updates) {
     auto* entry = find_placement(update.request);

@@ -47,7 +47,7 @@ void router::place(request_record& entry) {
     return std::pair{found == load_.end() ? 0U : found->second, group.local ? 0 : 1};
   };
   for (const auto& [group_name, group] : groups_)
-    if (!best || load(group) < load(*best)) best = &group;
+    if (!group.draining && (!best || load(group) < load(*best))) best = &group;
   entry.lost.reset();
   if (!best) return set_group(entry, nullptr);
   // The first placement has the request's own name.
@@ -62,7 +62,7 @@ void router::place(request_record& entry) {
                  entry.request.trial_until != 0);
   }
   auto placement = entry.request.id;
-  self_->request(best->leader, options_.enqueue_timeout, enqueue{best->epoch, entry.request})
+  self_->request(best->leader, options_.enqueue_timeout, enqueue{best->epoch, entry.request, best->cluster})
       .then([this, placement] { on_admitted(placement); },
             [this, placement](const caf::error& reason) { on_enqueue_failed(placement, reason); });
 }
@@ -97,7 +97,6 @@ void router::on_enqueue_failed(request_id placement, const caf::error& reason) {
   groups_.erase(entry->group);
   if (stale) std::erase(entry->ran_in, entry->epoch);
   set_group(*entry, nullptr);
-  if (hopeless_) return fail(*entry, make_failure(errc::rank_lost, "no group can serve any more: " + why_hopeless_));
   if (stale && !groups_.empty()) return place(*entry);
   if (!stale) entry->lost = self_->clock().now();
 }
@@ -148,10 +147,13 @@ bool router::judge(request_record& entry, const std::set<troupe::epoch>& tried, 
 void router::on_groups(serving_groups& message) {
   auto now = self_->clock().now();
   groups_.clear();
-  for (auto& group : message.groups)
+  for (auto& group : message.groups) {
+    fences_.try_emplace(group.name, fence{group.cluster}).first->second.enter(group.epoch.value);
     groups_.emplace(group.name, std::move(group));
-  hopeless_ = message.hopeless;
-  why_hopeless_ = std::move(message.why);
+  }
+  cut_off_ = message.cut_off;
+  out_of_use_ = message.draining;
+  why_not_ = std::move(message.why);
   quarantine_.learn(message.ended);
   std::vector<request_id> ids;
   std::set<troupe::epoch> tried;  // epochs in which a request of ours was alone
@@ -165,10 +167,6 @@ void router::on_groups(serving_groups& message) {
     auto group = groups_.find(entry.group);
     if (group != groups_.end() && group->second.epoch == entry.epoch) {
       entry.lost.reset();
-      continue;
-    }
-    if (hopeless_) {
-      fail(entry, make_failure(errc::rank_lost, "no group can serve any more: " + why_hopeless_));
       continue;
     }
     auto serves = [&entry](const auto& other) { return other.second.epoch == entry.epoch; };
@@ -190,7 +188,7 @@ void router::on_groups(serving_groups& message) {
 void router::abort_in_group(request_record& entry) {
   auto group = groups_.find(entry.group);
   if (group == groups_.end() || group->second.epoch != entry.epoch || entry.ending != finish_reason::none) return;
-  self_->send(group->second.leader, abort_request{entry.epoch, entry.request.id});
+  self_->send(group->second.leader, abort_request{entry.epoch, entry.request.id, group->second.cluster});
 }
 
 }  // namespace troupe

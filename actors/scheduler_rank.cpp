@@ -7,8 +7,13 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "topology/epoch_number.hpp"
+#include "topology/lease.hpp"
+
 namespace troupe {
 namespace {
+
+constexpr std::size_t early_max = 1024;
 
 errc code_of(refusal reason) {
   switch (reason) {
@@ -34,13 +39,15 @@ scheduler_rank::scheduler_rank(scheduler_rank_actor::impl* self, node_actor node
       node_(std::move(node)),
       options_(std::move(options)),
       engine_(spawn_engine()),
-      state_(options_.identity) {}
+      state_(options_.identity),
+      fence_(options_.cluster) {}
 
 scheduler_rank_actor::behavior_type scheduler_rank::make_behavior() {
   self_->set_error_handler([](caf::scheduled_actor*, caf::error&) {});
   self_->set_down_handler([this](caf::scheduled_actor*, caf::down_msg& down) {
     if (down.source == engine_.address())
-      fail(loss_cause::crashed, fmt::format("the engine ended: {}", describe(down.reason)));
+      fail(down.reason == errc::rank_lost ? loss_cause::unreachable : loss_cause::crashed,
+           fmt::format("the engine ended: {}", describe(down.reason)));
     else if (down.source == node_.address())
       self_->quit(down.reason);  // a rank never outlives its node
     else if (watched_routers_.erase(down.source) > 0)
@@ -59,6 +66,7 @@ scheduler_rank_actor::behavior_type scheduler_rank::make_behavior() {
       [this](step_result& result) { on_result(result); },
       [this](const join_group& message) { on_join(message); },
       [this](const engine_started& message) { on_started(message); },
+      [this](const hold_lease& message) { on_lease(message); },
       [this](get_status) { return on_status(); },
   };
 }
@@ -86,45 +94,89 @@ void scheduler_rank::publish() {
           });
 }
 
+/// A router may hear of an epoch before the rank that leads it does: then the answer waits until it does.
 caf::result<void> scheduler_rank::on_enqueue(enqueue& message) {
-  if (!scheduler_ || message.epoch.value != view_.epoch)
+  auto router = caf::actor_cast<router_actor>(self_->current_sender());
+  auto judged = fence_.judge({message.cluster, message.epoch.value});
+  const bool coming = judged == verdict::ahead || (judged == verdict::current && !scheduler_);
+  if (judged == verdict::current && scheduler_) {
+    if (auto refused = admit(message, router)) return refused;
+    return caf::unit;
+  }
+  if (!coming || state_.phase == rank_phase::failed || early_.size() >= early_max)
     return make_failure(errc::stale_epoch,
-                        fmt::format("group {} does not serve epoch {}", state_.group, message.epoch.value));
+                        fmt::format("group {} does not serve epoch {}", state_.group, epoch_text(message.epoch.value)));
+  auto answer = self_->make_response_promise<void>();
+  early_.push_back({std::move(message), std::move(router), answer});
+  return answer;
+}
+
+caf::error scheduler_rank::admit(enqueue& message, const router_actor& router) {
   auto id = message.request.id;
   auto verdict = scheduler_->enqueue(std::move(message.request));
-  if (verdict.reason == refusal::duplicate) return caf::unit;  // asked again: the first one goes on
+  if (verdict.reason == refusal::duplicate) return {};  // asked again: the first one goes on
   if (!verdict.accepted()) return make_failure(code_of(verdict.reason), verdict.sentence);
-  auto& router = routers_[id] = caf::actor_cast<router_actor>(self_->current_sender());
+  routers_[id] = router;
   if (router && watched_routers_.insert(router.address()).second) self_->monitor(router);
   pump();
-  return caf::unit;
+  return {};
+}
+
+void scheduler_rank::answer_early() {
+  for (auto& early : std::exchange(early_, {})) {
+    if (scheduler_ && early.message.epoch.value == view_.epoch) {
+      if (auto refused = admit(early.message, early.router))
+        early.answer.deliver(refused);
+      else
+        early.answer.deliver();
+    } else {
+      early.answer.deliver(make_failure(errc::stale_epoch, fmt::format("group {} does not serve epoch {}", state_.group,
+                                                                       epoch_text(early.message.epoch.value))));
+    }
+  }
 }
 
 void scheduler_rank::on_abort(const abort_request& message) {
-  if (!scheduler_ || message.epoch.value != view_.epoch) return;
+  if (fence_.judge({message.cluster, message.epoch.value}) != verdict::current || !scheduler_) return;
   if (scheduler_->abort(message.request) != abort_result::unknown) routers_.erase(message.request);
   pump();
 }
 
 /// Every rank: the plan is for this epoch and the next in order, or the rank is broken.
 void scheduler_rank::on_plan(step_plan& plan) {
-  if (plan.epoch.value != view_.epoch || state_.phase != rank_phase::started) {
-    spdlog::debug("plan-stale group={} rank={} epoch={} step={}", state_.group, state_.rank, plan.epoch.value,
-                  plan.step);
+  if (fence_.judge({plan.cluster, plan.epoch.value}) != verdict::current || state_.phase != rank_phase::started) {
+    spdlog::debug("plan-stale group={} rank={} epoch={} step={}", state_.group, state_.rank,
+                  epoch_text(plan.epoch.value), plan.step);
+    return;
+  }
+  if (!leads()) leader_ = caf::actor_cast<scheduler_rank_actor>(self_->current_sender());
+  run_plan(plan);
+}
+
+void scheduler_rank::run_plan(step_plan& plan) {
+  if (!leased()) {
+    held_.emplace_back(std::move(plan));
     return;
   }
   if (plan.step != last_step_ + 1)
     return fail(loss_cause::unreachable,
                 fmt::format("step {} came after step {}; a plan was lost", plan.step, last_step_));
   last_step_ = plan.step;
-  if (!leads()) leader_ = caf::actor_cast<scheduler_rank_actor>(self_->current_sender());
   self_->send(engine_, std::move(plan));
 }
 
 void scheduler_rank::on_result(step_result& result) {
-  if (result.epoch.value != view_.epoch) return;
+  if (fence_.judge({result.cluster, result.epoch.value}) != verdict::current) return;
   auto from_engine = self_->current_sender() && self_->current_sender()->address() == engine_.address();
-  if (from_engine && state_.rank != options_.sampling_rank) return;
+  if (from_engine && state_.rank != view_.sampling_rank()) return;
+  use_result(result);
+}
+
+void scheduler_rank::use_result(step_result& result) {
+  if (!leased()) {
+    held_.emplace_back(std::move(result));
+    return;
+  }
   if (!leads()) {
     self_->send(leader_, std::move(result));
     return;
@@ -137,6 +189,29 @@ void scheduler_rank::on_result(step_result& result) {
   auto outcome = scheduler_->complete(result);
   pump();  // the devices first, the clients after
   tell_routers(outcome);
+}
+
+void scheduler_rank::on_lease(const hold_lease& message) {
+  if (fence_.judge({message.cluster, message.epoch.value}) == verdict::current) take_lease(message.until_ns);
+}
+
+/// With a lease again, what was held goes on where it stopped.
+void scheduler_rank::take_lease(std::int64_t until_ns) {
+  auto until = from_nanoseconds(until_ns);
+  if (until <= lease_until_) return;
+  const bool paused = lease_until_ != caf::actor_clock::time_point{} && !leased();
+  lease_until_ = until;
+  if (!paused || !leased()) return;
+  ++statistics_.lease_pauses;
+  spdlog::warn("lease-returned group={} rank={} epoch={} held={}", state_.group, state_.rank, epoch_text(view_.epoch),
+               held_.size());
+  for (auto& message : std::exchange(held_, {})) {
+    if (auto* plan = std::get_if<step_plan>(&message))
+      run_plan(*plan);
+    else
+      use_result(std::get<step_result>(message));
+  }
+  if (scheduler_) pump();
 }
 
 void scheduler_rank::tell_routers(step_outcome& outcome) {
@@ -153,20 +228,24 @@ void scheduler_rank::tell_routers(step_outcome& outcome) {
   for (auto& [router, parcel] : parcels) {
     parcel.group = state_.group;
     parcel.epoch = epoch{view_.epoch};
+    parcel.cluster = view_.cluster;
     self_->send(router, std::move(parcel));
   }
 }
 
 /// Plans as far ahead as the scheduler allows; every rank gets every plan, in order.
 void scheduler_rank::pump() {
-  while (auto plan = scheduler_->plan()) {
+  while (scheduler_ && fence_.open() && leased()) {
+    auto plan = scheduler_->plan();
+    if (!plan) break;
+    plan->cluster = view_.cluster;
     if (in_flight_++ == 0) active_since_ = self_->clock().now();
     statistics_.tokens_planned += plan->tokens();
     for (auto& [rank, peer] : peers_)
       self_->send(peer, *plan);
     on_plan(*plan);
   }
-  ask_trial();
+  if (scheduler_ && fence_.open() && leased()) ask_trial();
 }
 
 /// A suspect runs alone, and its router knows before and after: whose fault a crash is outlives this process.
@@ -214,55 +293,68 @@ void scheduler_rank::lose_router(const caf::actor_addr& router) {
   pump();
 }
 
+/// A rank belongs to one epoch in its life. When it hears of a greater one it stops, and its node ends it.
 void scheduler_rank::on_join(const join_group& message) {
   const auto& view = message.view;
-  if (view.name != state_.group || view.epoch < view_.epoch) return;
-  auto mine = state_.rank < view.members.size() && view.members[state_.rank].incarnation == state_.incarnation;
-  if (!mine) return;
-  if (view.phase == group_phase::starting && state_.phase == rank_phase::present) start(view);
-  if (view.phase == group_phase::serving && view.epoch == view_.epoch && leads() && !scheduler_ &&
-      state_.phase == rank_phase::started) {
-    view_ = view;
-    reach_peers(message);
-  }
+  const auto* me = view.find_member(state_.node, state_.device);
+  if (!me || me->incarnation != state_.incarnation) return;
+  auto judged = fence_.judge({view.cluster, view.epoch});
+  if (judged == verdict::ahead && view.phase == group_phase::starting && state_.phase == rank_phase::present)
+    start(view, me->rank);
+  else if (judged != verdict::current)
+    return;
+  take_lease(message.lease_until_ns);
+  if (state_.phase == rank_phase::failed || !leads() || scheduler_) return;
+  if (view.phase == group_phase::serving) view_ = view;
+  reach_peers(message);
 }
 
-void scheduler_rank::start(const group_view& view) {
+void scheduler_rank::start(const group_view& view, std::uint32_t rank) {
+  fence_.enter(view.epoch);
   view_ = view;
   state_.phase = rank_phase::starting;
   state_.epoch = view.epoch;
-  spdlog::info("rank-joins group={} rank={} epoch={}", state_.group, state_.rank, view.epoch);
+  state_.group = view.name;
+  state_.rank = rank;
+  state_.tensor = view.tensor;
+  state_.pipeline = view.pipeline;
+  spdlog::info("rank-joins group={} rank={} epoch={}", state_.group, state_.rank, epoch_text(view.epoch));
   self_->send(engine_, view);
+  tell_node();
 }
 
 void scheduler_rank::on_started(const engine_started& message) {
-  if (message.epoch.value != view_.epoch) return;
+  if (fence_.judge({message.cluster, message.epoch.value}) != verdict::current) return;
   state_.phase = rank_phase::started;
   state_.weight_bytes = message.report.weight_bytes;
   state_.kv_bytes = message.report.kv_bytes;
   state_.blocks = message.report.blocks;
   state_.block_tokens = message.report.block_tokens;
   tell_node();
+  lead();
 }
 
-/// Rank 0 of a serving group: finds the other ranks, then leads. The node repeats join_group, so a failed attempt is
-/// made again.
+/// Rank 0 finds the other ranks while they load, and leads once its group serves. The node repeats join_group, so a
+/// failed attempt is made again.
 void scheduler_rank::reach_peers(const join_group& message) {
   for (const auto& member : view_.members) {
-    if (member.rank == state_.rank || peers_.count(member.rank) > 0) continue;
+    if (member.rank == state_.rank || peers_.count(member.rank) > 0 || reaching_.count(member.rank) > 0) continue;
     if (member.rank < message.local.size() && message.local[member.rank]) {
       peers_[member.rank] = message.local[member.rank];
       continue;
     }
+    reaching_.insert(member.rank);
     connect<scheduler_rank_actor>(
         self_, options_.network, member.door, options_.connect_timeout,
-        [this, rank = member.rank, epoch = view_.epoch](scheduler_rank_actor peer) {
-          if (epoch != view_.epoch || peers_.count(rank) > 0) return;
+        [this, rank = member.rank](scheduler_rank_actor peer) {
+          reaching_.erase(rank);
+          if (peers_.count(rank) > 0) return;
           self_->monitor(peer);
           peers_[rank] = std::move(peer);
           lead();
         },
         [this, member](const caf::error& reason) {
+          reaching_.erase(member.rank);
           spdlog::warn("rank-unreachable group={} rank={} door={}:{} reason=\"{}\"", state_.group, member.rank,
                        member.door.host, member.door.port, to_string(reason));
         });
@@ -271,24 +363,32 @@ void scheduler_rank::reach_peers(const join_group& message) {
 }
 
 void scheduler_rank::lead() {
-  if (scheduler_ || peers_.size() + 1 != view_.members.size()) return;
+  const bool ready = view_.phase == group_phase::serving && state_.phase == rank_phase::started && leads();
+  if (!ready || scheduler_ || peers_.size() + 1 != view_.members.size()) return;
   auto options = options_.scheduler;
+  // One stage: plan a step ahead. Several: a micro-batch for each stage and one that waits.
+  options.feed_sampled = view_.pipeline == 1;
+  options.plans_in_flight = view_.pipeline == 1 ? 2 : view_.pipeline + 1;
   options.epoch = epoch{view_.epoch};
   options.blocks = view_.blocks;
   options.block_tokens = view_.block_tokens;
   scheduler_.emplace(std::move(options));
-  spdlog::info("group-serves group={} epoch={} ranks={} blocks={} block_tokens={}", state_.group, view_.epoch,
-               view_.members.size(), view_.blocks, view_.block_tokens);
+  spdlog::info("group-serves group={} epoch={} ranks={} blocks={} block_tokens={}", state_.group,
+               epoch_text(view_.epoch), view_.members.size(), view_.blocks, view_.block_tokens);
+  answer_early();
 }
 
 /// The rank is of no use any more; the topology actor decides what follows.
 void scheduler_rank::fail(loss_cause cause, std::string reason) {
   if (state_.phase == rank_phase::failed) return;
-  spdlog::error("rank-failed group={} rank={} epoch={} reason=\"{}\"", state_.group, state_.rank, view_.epoch, reason);
+  spdlog::error("rank-failed group={} rank={} epoch={} reason=\"{}\"", state_.group, state_.rank,
+                epoch_text(view_.epoch), reason);
   state_.phase = rank_phase::failed;
   state_.cause = cause;
   state_.message = std::move(reason);
   scheduler_.reset();
+  held_.clear();
+  answer_early();
   tell_node();
 }
 
@@ -303,6 +403,7 @@ void scheduler_rank::report() {
 
 group_statistics scheduler_rank::on_status() const {
   auto statistics = statistics_;
+  statistics.fenced = fence_.counts();
   if (in_flight_ > 0) statistics.active_us += microseconds(self_->clock().now() - active_since_);
   if (scheduler_) statistics.scheduler = scheduler_->stats();
   return statistics;

@@ -14,16 +14,15 @@ scheduler_rank_actor spawn_rank(caf::actor_system& system, const node_actor& nod
 
 void thread_launcher::launch(const rank_start& start, const node_actor& node) {
   auto rank = spawn_rank(system_, node, recipe_(start, node));
-  ranks_[{start.group, start.rank, start.incarnation}] = rank;
+  ranks_[{start.device, start.incarnation}] = rank;
   // Runs when the actor ends, whatever the cause: what a process's exit is to a node of processes.
   caf::actor_cast<caf::strong_actor_ptr>(rank)->get()->attach_functor([start, node](const caf::error& reason) {
-    caf::anon_send(node,
-                   rank_exited{start.group, start.rank, start.incarnation, loss_cause::crashed, to_string(reason)});
+    caf::anon_send(node, rank_exited{start.device, start.incarnation, loss_cause::crashed, to_string(reason)});
   });
 }
 
 void thread_launcher::kill(const rank_start& start) {
-  if (auto rank = ranks_.extract({start.group, start.rank, start.incarnation}))
+  if (auto rank = ranks_.extract({start.device, start.incarnation}))
     caf::anon_send_exit(rank.mapped(), caf::exit_reason::kill);
 }
 

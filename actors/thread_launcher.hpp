@@ -3,7 +3,7 @@
 
 #include <functional>
 #include <map>
-#include <tuple>
+#include <utility>
 
 #include "actors/engine_rank.hpp"
 #include "actors/rank_launcher.hpp"
@@ -33,7 +33,7 @@ class thread_launcher : public rank_launcher {
   void kill(const rank_start& start) override;
 
  private:
-  using key = std::tuple<std::string, std::uint32_t, std::uint64_t>;
+  using key = std::pair<std::string, std::uint64_t>;
 
   caf::actor_system& system_;
   rank_recipe recipe_;

@@ -107,7 +107,7 @@ int run_custom_executor() {
   caf::actor_system system{config};
 
   // The one line that differs from one_node.cpp: the same rank, another executor.
-  auto recipe = [usual = make_rank_recipe(system, file, model), model](const rank_start& start,
+  auto recipe = [usual = make_rank_recipe(system, file, "a", model), model](const rank_start& start,
                                                                        const node_actor& node) {
     auto parts = usual(start, node);
     parts.make_executor = [model](const group_view&) { return std::make_unique<backwards_executor>(model.config); };

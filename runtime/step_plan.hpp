@@ -37,6 +37,7 @@ struct step_plan {
   std::vector<sequence_id> ended;  ///< sequences to forget; their blocks may be used by this very plan
   std::vector<sequence_start> started;
   std::vector<step_entry> entries;
+  std::uint64_t cluster = 0;  ///< it was made in; with `epoch` what a receiver judges it by
 
   /// Number of tokens fed by the step.
   std::size_t tokens() const {
@@ -68,6 +69,7 @@ struct step_result {
   std::uint64_t step = 0;
   std::vector<sampled_token> sampled;
   std::uint64_t busy_us = 0;  ///< time inside executor::run
+  std::uint64_t cluster = 0;  ///< of the plan
 };
 
 template <class Inspector>
@@ -87,7 +89,8 @@ bool inspect(Inspector& f, step_entry& x) {
 template <class Inspector>
 bool inspect(Inspector& f, step_plan& x) {
   return f.object(x).fields(f.field("epoch", x.epoch), f.field("step", x.step), f.field("ended", x.ended),
-                            f.field("started", x.started), f.field("entries", x.entries));
+                            f.field("started", x.started), f.field("entries", x.entries),
+                            f.field("cluster", x.cluster));
 }
 
 template <class Inspector>
@@ -104,7 +107,7 @@ bool inspect(Inspector& f, sampled_token& x) {
 template <class Inspector>
 bool inspect(Inspector& f, step_result& x) {
   return f.object(x).fields(f.field("epoch", x.epoch), f.field("step", x.step), f.field("sampled", x.sampled),
-                            f.field("busy_us", x.busy_us));
+                            f.field("busy_us", x.busy_us), f.field("cluster", x.cluster));
 }
 
 }  // namespace troupe

@@ -65,6 +65,8 @@ struct group_spec {
   kv_sync_mode kv_sync = kv_sync_mode::ring;    ///< replicated only
   decode_mode decode = decode_mode::redundant;  ///< replicated only
   std::vector<rank_place> ranks;
+  bool shrink = false;  ///< rather a smaller shape, with other low bits, than none while places are missing
+  friend bool operator==(const group_spec&, const group_spec&) = default;
 };
 
 enum class isolation_mode : std::uint8_t { process, thread };
@@ -102,9 +104,13 @@ struct cluster_file {
   engine_section engine;
   std::uint32_t startup_timeout_s = 60;         ///< 1 to 86,400
   std::uint32_t collective_timeout_ms = 10000;  ///< 10 to 3,600,000
+  std::uint32_t restart_limit = 3;              ///< of one place within restart_window_s, 0 to 1,000,000
+  std::uint32_t restart_window_s = 60;          ///< 1 to 86,400
   std::optional<tls_files> tls;
   bool allow_faults = false;      ///< `troupe inject` works
   std::uint64_t fingerprint = 0;  ///< of the file's bytes; unequal ones mean that two nodes read different files
+  std::filesystem::path path;     ///< it was read from
+  bool insecure = false;          ///< it was read with that option
 
   /// The node of that name, or nullptr.
   const node_spec* find_node(std::string_view name) const;

@@ -112,11 +112,15 @@ cluster_file cluster_reader::read(std::string_view text) {
     read_engine(section);
     section.read_number("startup_timeout_s", file_.startup_timeout_s, 1, 86400);
     section.read_number("collective_timeout_ms", file_.collective_timeout_ms, 10, 3600000);
+    section.read_number("restart_limit", file_.restart_limit, 0, 1000000);
+    section.read_number("restart_window_s", file_.restart_window_s, 1, 86400);
     section.read_flag("allow_faults", file_.allow_faults);
     section.finish();
   }
   if (!problems_.empty()) throw cluster_file_error(problems_.take());
   file_.fingerprint = fingerprint_of(text);
+  file_.path = path_;
+  file_.insecure = options_.insecure;
   return std::move(file_);
 }
 
@@ -268,6 +272,7 @@ void cluster_reader::read_group(const yaml_place& place) {
   if (auto cuda = std::count_if(group.ranks.begin(), group.ranks.end(), is_cuda);
       cuda != 0 && cuda != static_cast<std::ptrdiff_t>(group.ranks.size()))
     section.wrong("ranks", "mixes cpu and cuda; the ranks of a group are all of one kind");
+  section.read_flag("shrink", group.shrink);
   read_shape(section, group);
   read_replication(section, group);
   if (complete && !group.ranks.empty()) check_split(section, group);

@@ -5,6 +5,9 @@
 
 #include <fmt/format.h>
 
+#include "topology/epoch_number.hpp"
+#include "topology/fence.hpp"
+
 namespace troupe {
 namespace {
 
@@ -15,15 +18,24 @@ std::string with_time_left(const std::string& what, membership::time_point since
   return fmt::format("waiting for {} ({:.0f} s of {:.0f} s)", what, seconds(now - since).count(), limit.count());
 }
 
+group_view make_view(const group_spec& group, std::uint64_t cluster) {
+  group_view view;
+  view.name = group.name;
+  view.cluster = cluster;
+  view.tensor = group.tensor;
+  view.pipeline = group.pipeline;
+  return view;
+}
+
 }  // namespace
 
 std::string to_string(rank_phase x) {
-  constexpr const char* names[] = {"launching", "present", "starting", "started", "failed"};
+  constexpr const char* names[] = {"launching", "present", "starting", "started", "failed", "ended", "delayed", "down"};
   return names[static_cast<int>(x)];
 }
 
 std::string to_string(group_phase x) {
-  constexpr const char* names[] = {"gathering", "starting", "serving", "failed"};
+  constexpr const char* names[] = {"gathering", "starting", "serving", "failed", "drained"};
   return names[static_cast<int>(x)];
 }
 
@@ -33,249 +45,248 @@ std::string to_string(loss_cause x) {
 }
 
 membership::membership(cluster_file file, membership_options options, time_point now)
-    : file_(std::move(file)), options_(std::move(options)) {
+    : file_(std::move(file)), options_(std::move(options)), begun_(now) {
   view_.cluster = file_.cluster;
+  view_.generation = options_.generation;
+  view_.fingerprint = file_.fingerprint;
   for (const auto& node : file_.nodes)
-    view_.nodes.push_back({node.name, false, "not heard of yet"});
+    view_.nodes.push_back({node.name, false, false, "not heard of yet", {}});
   for (const auto& group : file_.groups) {
-    group_view view;
-    view.name = group.name;
-    view_.groups.push_back(std::move(view));
-    groups_[group.name] = {now, 0};
+    view_.groups.push_back(make_view(group, cluster_id(file_)));
+    groups_[group.name] = {.spec = group, .since = now, .old = {}, .full_since = {}};
   }
 }
-
-std::string membership::observe(const node_state& state, time_point now) {
-  auto listed =
-      std::any_of(file_.nodes.begin(), file_.nodes.end(), [&](const auto& n) { return n.name == state.node; });
-  std::string refusal;
-  if (state.cluster != file_.cluster)
-    refusal =
-        fmt::format("node {} belongs to cluster {}, this is cluster {}", state.node, state.cluster, file_.cluster);
-  else if (!listed)
-    refusal = fmt::format("node {} is not in the topology file", state.node);
-  else if (state.version != options_.version)
-    refusal = fmt::format("node {} runs version {}, the topology actor runs {}; install the same on all nodes",
-                          state.node, state.version, options_.version);
-  else if (state.fingerprint != options_.fingerprint)
-    refusal =
-        fmt::format("node {} was started with another topology file; copy the same file to all nodes", state.node);
-  if (!listed) return refusal;
-  if (auto known = nodes_.find(state.node); known != nodes_.end() && known->second.refusal.empty() && refusal.empty()) {
-    const auto& before = known->second;
-    if (before.state.boot != state.boot && now - before.seen < options_.node_timeout)
-      return fmt::format("node {} is already running; stop the other one first", state.node);
-  }
-  nodes_[state.node] = {state, now, refusal};
-  return refusal;
-}
-
-std::string membership::refusal(const std::string& node) const {
-  auto known = nodes_.find(node);
-  return known == nodes_.end() ? std::string{} : known->second.refusal;
-}
-
-void membership::lose(const std::string& node) { nodes_.erase(node); }
 
 bool membership::advance(time_point now) {
   auto before_nodes = view_.nodes;
   auto before_groups = view_.groups;
-  refresh_nodes(now);
-  for (std::size_t i = 0; i < file_.groups.size(); ++i) {
-    auto& view = view_.groups[i];
-    auto& record = groups_[view.name];
-    switch (view.phase) {
-      case group_phase::gathering:
-        gather(file_.groups[i], view, record, now);
-        break;
-      case group_phase::starting:
-        start(file_.groups[i], view, record, now);
-        break;
-      case group_phase::serving:
-        serve(file_.groups[i], view, record, now);
-        break;
-      case group_phase::failed:
-        break;
-    }
+  auto before_fingerprint = view_.fingerprint;
+  // A place that one group gives back may be what another one waits for: until nothing moves, but not for ever.
+  for (int round = 0; round < 8; ++round) {
+    refresh_nodes(now);
+    if (!advance_groups(now)) break;
   }
-  if (before_nodes == view_.nodes && before_groups == view_.groups) return false;
+  if (before_nodes == view_.nodes && before_groups == view_.groups && before_fingerprint == view_.fingerprint)
+    return false;
   ++view_.revision;
+  for (auto& [name, record] : groups_)
+    if (record.drain_since && record.drain_revision == 0) record.drain_revision = view_.revision;
   return true;
 }
 
-void membership::refresh_nodes(time_point now) {
-  std::erase_if(nodes_, [&](const auto& node) { return now - node.second.seen > options_.node_timeout; });
-  const known_node* first = nullptr;
-  for (const auto& node : file_.nodes) {
-    auto known = nodes_.find(node.name);
-    if (known == nodes_.end() || !known->second.refusal.empty()) continue;
-    if (!first) first = &known->second;
-    if (known->second.state.model_hash != first->state.model_hash)
-      known->second.refusal = fmt::format("node {} has another model than node {}; copy the same model folder to both",
-                                          node.name, first->state.node);
+bool membership::advance_groups(time_point now) {
+  bool moved = false;
+  for (auto& view : view_.groups) {
+    auto phase = view.phase;
+    advance_group(view, groups_[view.name], now);
+    moved = moved || phase != view.phase;
   }
-  for (auto& node : view_.nodes) {
-    auto known = nodes_.find(node.name);
-    node.present = known != nodes_.end() && known->second.refusal.empty();
-    if (known != nodes_.end())
-      node.message = known->second.refusal;
-    else if (node.message.empty())
-      node.message = "lost";
+  auto over = [this](const group_view& view) {
+    return view.phase == group_phase::drained && groups_[view.name].leaves && groups_[view.name].old.empty();
+  };
+  for (const auto& view : view_.groups)
+    if (over(view)) moved = true;
+  std::erase_if(view_.groups, over);
+  std::erase_if(groups_, [this](const auto& group) {
+    return std::none_of(view_.groups.begin(), view_.groups.end(),
+                        [&](const group_view& view) { return view.name == group.first; });
+  });
+  return moved;
+}
+
+void membership::advance_group(group_view& view, group_record& record, time_point now) {
+  if (drain_group(view, record, now)) return;
+  switch (view.phase) {
+    case group_phase::gathering:
+    case group_phase::failed:
+      return gather(view, record, now);
+    case group_phase::starting:
+      return start(view, record, now);
+    case group_phase::serving:
+      return serve(view, record, now);
+    case group_phase::drained:
+      return;
   }
 }
 
-const rank_state* membership::find_rank(const group_spec& group, std::uint32_t rank) const {
-  auto known = nodes_.find(group.ranks[rank].node);
-  if (known == nodes_.end() || !known->second.refusal.empty()) return nullptr;
-  for (const auto& state : known->second.state.ranks)
-    if (state.group == group.name && state.rank == rank) return &state;
-  return nullptr;
+std::uint64_t membership::generation_wanted() const {
+  const auto last = make_epoch(options_.generation, counter_);
+  if (options_.generation != 0 && heard_ <= last) return 0;
+  return generation_of(std::max(heard_, last)) + 1;
 }
 
-std::string membership::missing_members(const group_spec& group) const {
-  std::string missing;
-  for (std::uint32_t rank = 0; rank < group.ranks.size(); ++rank) {
-    const auto* state = find_rank(group, rank);
-    if (state && state->phase == rank_phase::present) continue;
-    auto refused = nodes_.find(group.ranks[rank].node);
-    auto why =
-        refused != nodes_.end() && !refused->second.refusal.empty() ? ": " + refused->second.refusal : std::string{};
-    missing += fmt::format("{}{}/rank {}{}", missing.empty() ? "" : ", ", group.ranks[rank].node, rank, why);
-  }
-  return missing;
+void membership::use_generation(std::uint64_t generation, bool first) {
+  first_ = first;
+  if (options_.generation != 0 && generation > options_.generation) ++view_.counts.generations_raised;
+  options_.generation = generation;
+  counter_ = 0;
+  view_.generation = generation;
+  view_.alarm.clear();
 }
 
-std::string membership::unequal_memory(const group_spec& group) const {
-  const rank_state *least = nullptr, *most = nullptr;
-  for (std::uint32_t rank = 0; rank < group.ranks.size(); ++rank) {
-    const auto* state = find_rank(group, rank);
-    if (!least || state->free_memory_bytes < least->free_memory_bytes) least = state;
-    if (!most || state->free_memory_bytes > most->free_memory_bytes) most = state;
-  }
-  auto spread = most->free_memory_bytes - least->free_memory_bytes;
-  if (spread <= file_.engine.free_memory_spread_bytes) return {};
-  constexpr double mib = 1024.0 * 1024.0;
-  return fmt::format(
-      "free memory differs by {:.0f} MiB between rank {} ({:.0f} MiB) and rank {} ({:.0f} MiB), more than the "
-      "free_memory_spread of {:.0f} MiB; end what uses memory on {} or raise the bound",
-      static_cast<double>(spread) / mib, least->rank, static_cast<double>(least->free_memory_bytes) / mib, most->rank,
-      static_cast<double>(most->free_memory_bytes) / mib,
-      static_cast<double>(file_.engine.free_memory_spread_bytes) / mib, group.ranks[least->rank].node);
-}
+std::uint64_t membership::next_epoch() { return make_epoch(options_.generation, ++counter_); }
 
-/// A topology actor that was started again finds groups that serve: all ranks started, in one epoch. They go on in it.
-bool membership::adopt(const group_spec& group, group_view& view, group_record& record, time_point now) {
-  if (view.epoch != 0) return false;
-  std::uint64_t epoch = 0;
-  bool served = false, whole = true;
-  for (std::uint32_t rank = 0; rank < group.ranks.size(); ++rank) {
-    const auto* state = find_rank(group, rank);
-    served = served || (state && state->epoch != 0);
-    whole = whole && state && state->phase == rank_phase::started && (epoch == 0 || state->epoch == epoch);
-    if (state) epoch = state->epoch;
-  }
-  if (!served) return false;
-  if (whole) {
-    view.epoch = epoch;
-    set_members(group, view);
-    finish_start(group, view, record, now);
-    return true;
-  }
-  // Not whole any more: a greater epoch ends what is left of the old one.
-  if (now - record.since > options_.adoption_grace) view.epoch = options_.generation << 32U;
-  return false;
-}
-
-void membership::set_members(const group_spec& group, group_view& view) const {
-  view.members.clear();
-  for (std::uint32_t rank = 0; rank < group.ranks.size(); ++rank) {
-    const auto* state = find_rank(group, rank);
-    const auto& place = group.ranks[rank];
-    view.members.push_back(
-        {rank, place.node, to_string(place.device), state->incarnation, state->process, state->door});
-  }
-}
-
-/// All ranks have started: the group takes requests, with the blocks that each of its ranks has.
-void membership::finish_start(const group_spec& group, group_view& view, group_record& record, time_point now) {
-  view.blocks = 0;
-  for (const auto& member : view.members) {
-    const auto* state = find_rank(group, member.rank);
-    view.blocks = view.blocks == 0 ? state->blocks : std::min(view.blocks, state->blocks);
-    view.block_tokens = state->block_tokens;
-  }
-  view.phase = group_phase::serving;
-  view.message.clear();
-  record.since = now;
-}
-
-void membership::gather(const group_spec& group, group_view& view, group_record& record, time_point now) {
-  if (adopt(group, view, record, now)) return;
-  auto limit = std::chrono::seconds(file_.startup_timeout_s);
-  if (auto missing = missing_members(group); !missing.empty()) {
-    view.message = with_time_left(missing, record.since, now, limit);
-    if (now - record.since < limit) return;
-    view.phase = group_phase::failed;
-    view.message =
-        fmt::format("group {} did not come up in {} s: {} missing", view.name, file_.startup_timeout_s, missing);
+void membership::gather(group_view& view, group_record& record, time_point now) {
+  if (adopt(view, record, now)) return;
+  if (generation_wanted() != 0) {
+    view.message = "waiting for the generation of new epochs to be written down";
     return;
   }
-  if (auto unequal = unequal_memory(group); !unequal.empty()) {
+  const auto limit = std::chrono::seconds(file_.startup_timeout_s);
+  auto choice = choose(view, record);
+  // Before a group has served, its nodes may still be on their way: they are waited for as long as a start may take.
+  const auto waited = now - record.since;
+  choice.spares_for_absent = record.served || waited >= limit;
+  choice.spares_for_coming = record.served ? waited >= options_.spare_wait : waited >= limit;
+  choice.shrink = record.spec.shrink && (record.served ? waited >= options_.shrink_wait : waited >= limit);
+  auto chosen = place_group(record.spec, choice);
+  if (chosen.places.empty()) {
+    auto missing = describe_missing(chosen);
+    const bool over = waited >= limit || (record.served && chosen.hopeless && waited >= options_.shrink_wait);
+    view.phase = over ? group_phase::failed : group_phase::gathering;
+    view.message = !over           ? with_time_left(missing, record.since, now, limit)
+                   : record.served ? fmt::format("group {} waits for {}", view.name, missing)
+                                   : fmt::format("group {} did not come up in {} s: {} missing", view.name,
+                                                 file_.startup_timeout_s, missing);
+    return;
+  }
+  if (auto unequal = unequal_memory(chosen); !unequal.empty()) {
     view.phase = group_phase::failed;
     view.message = unequal;
     return;
   }
-  view.epoch = options_.generation << 32U | ++epochs_;
+  if (!await_old_members(view, record, now)) return;
+  begin_epoch(view, record, chosen, now);
+}
+
+void membership::begin_epoch(group_view& view, group_record& record, const placement& chosen, time_point now) {
+  view.epoch = next_epoch();
   view.phase = group_phase::starting;
-  set_members(group, view);
+  view.tensor = chosen.tensor;
+  view.pipeline = chosen.pipeline;
+  view.full = chosen.tensor == record.spec.tensor && chosen.pipeline == record.spec.pipeline;
+  view.members.clear();
+  for (const auto& place : chosen.places) {
+    const auto* state = find_rank(place.node, to_string(place.device));
+    view.members.push_back({static_cast<std::uint32_t>(view.members.size()), place.node, state->device,
+                            find_node(place.node)->state.boot, state->incarnation, state->process, state->door});
+  }
   view.message = "ranks join and load";
   record.since = now;
+  record.full_since.reset();
+  ++view_.counts.epochs;
+  view_.counts.spares_used += chosen.spares_used;
+  view_.counts.shrinks += view.full ? 0 : 1;
 }
 
-membership::loss membership::lost_member(const group_spec& group, const group_view& view) const {
+/// What has happened to the members of an epoch; of several things the one that explains the others.
+membership::ending membership::find_loss(const group_view& view) const {
+  ending found;
+  auto weight = [](const ending& x) {
+    if (!x.lost) return 0;
+    if (x.hearsay) return 1;
+    return x.cause == loss_cause::unreachable ? 2 : x.cause == loss_cause::killed ? 3 : 4;
+  };
+  auto note = [&](ending x) {
+    if (weight(x) > weight(found)) found = std::move(x);
+  };
   for (const auto& member : view.members) {
-    const auto* state = find_rank(group, member.rank);
-    if (!state) return {loss_cause::unreachable, fmt::format("node {} with rank {} is gone", member.node, member.rank)};
-    if (state->incarnation != member.incarnation)
-      return {loss_cause::killed, fmt::format("rank {} on {} was restarted", member.rank, member.node)};
-    if (state->phase == rank_phase::failed)
-      return {std::max(state->cause, loss_cause::crashed),
-              fmt::format("rank {} on {} failed: {}", member.rank, member.node, state->message)};
+    const auto* node = find_node(member.node);
+    const auto* state = find_rank(member);
+    const auto who = fmt::format("rank {} on {}", member.rank, member.node);
+    if (!node) {
+      note({true, false, loss_cause::unreachable,
+            fmt::format("node {} with rank {} is gone", member.node, member.rank)});
+    } else if (node->state.boot != member.boot || !state || state->incarnation != member.incarnation) {
+      // The report of its end was not heard, but the rank after it may carry the cause.
+      const bool told = node->state.boot == member.boot && state && state->cause != loss_cause::none;
+      note({true, false, told ? state->cause : loss_cause::killed, who + " was restarted"});
+    } else if (state->phase == rank_phase::failed || state->phase >= rank_phase::ended) {
+      const bool hearsay = state->cause == loss_cause::unreachable;
+      note({true, hearsay, std::max(state->cause, loss_cause::crashed),
+            fmt::format("{} failed: {}", who, state->message)});
+    }
   }
-  return {};
+  // Its epoch was begun by a topology actor whose state was lost: only a greater one ends it.
+  for (const auto& [name, node] : nodes_)
+    for (const auto& state : node.state.ranks)
+      if (state.group == view.name && state.epoch > view.epoch)
+        note({true, false, loss_cause::unreachable,
+              fmt::format("{} of node {} is in a later epoch", state.device, name)});
+  return found;
 }
 
-void membership::fence(group_view& view, group_record& record, loss why, time_point now) {
+/// True when what is known says why. A rank whose peer died often tells before the peer's node does.
+bool membership::settles(const ending& why, group_record& record, time_point now) const {
+  if (!why.hearsay) return true;
+  if (!record.suspected) record.suspected = now;
+  return now - *record.suspected >= options_.cause_wait;
+}
+
+/// The fence: from here on every message of the old epoch is stale. Its members are ended by their nodes.
+void membership::end_epoch(group_view& view, group_record& record, ending why, time_point now) {
+  for (const auto& member : view.members)
+    record.old.push_back({member, view.epoch, lease_over(member.node)});
+  record.waited = false;
+  record.suspected.reset();
+  if (why.hearsay) why.cause = loss_cause::crashed;  // nobody else has ended: its own engine it was
   view.ended.push_back({view.epoch, why.cause});
   if (view.ended.size() > epoch_ends_max) view.ended.erase(view.ended.begin());
-  view.epoch = options_.generation << 32U | ++epochs_;
+  view.epoch = next_epoch();
   view.members.clear();
   view.blocks = 0;
   view.phase = group_phase::gathering;
   view.message = std::move(why.message);
   record.since = now;
-  if (++record.restarts <= options_.restarts) return;
-  view.phase = group_phase::failed;
-  view.message = fmt::format("group {} was restarted {} times; last: {}", view.name, options_.restarts, view.message);
+  record.full_since.reset();
+  ++view_.counts.ends;
 }
 
-void membership::start(const group_spec& group, group_view& view, group_record& record, time_point now) {
-  if (auto lost = lost_member(group, view); lost.cause != loss_cause::none) return fence(view, record, lost, now);
+void membership::start(group_view& view, group_record& record, time_point now) {
+  if (auto why = find_loss(view); why.lost) {
+    if (settles(why, record, now) && generation_wanted() == 0) end_epoch(view, record, std::move(why), now);
+    return;
+  }
   std::string loading;
   for (const auto& member : view.members) {
-    const auto* state = find_rank(group, member.rank);
+    const auto* state = find_rank(member);
     if (state->phase != rank_phase::started || state->epoch != view.epoch)
       loading += fmt::format("{}rank {}", loading.empty() ? "" : ", ", member.rank);
   }
-  if (loading.empty()) return finish_start(group, view, record, now);
+  if (loading.empty()) return finish_start(view, record, now);
   view.message = with_time_left(loading + " to join and load", record.since, now, options_.load_timeout);
-  if (now - record.since > options_.load_timeout)
-    fence(view, record, {loss_cause::hung, loading + " did not load in time"}, now);
+  if (now - record.since > options_.load_timeout && generation_wanted() == 0)
+    end_epoch(view, record, {true, false, loss_cause::hung, loading + " did not load in time"}, now);
 }
 
-void membership::serve(const group_spec& group, group_view& view, group_record& record, time_point now) {
-  if (auto lost = lost_member(group, view); lost.cause != loss_cause::none) return fence(view, record, lost, now);
-  if (now - record.since > std::chrono::minutes(1)) record.restarts = 0;
+/// All ranks have started: the group takes requests, with the blocks that each of its ranks has.
+void membership::finish_start(group_view& view, group_record& record, time_point now) {
+  view.blocks = 0;
+  for (const auto& member : view.members) {
+    const auto* state = find_rank(member);
+    view.blocks = view.blocks == 0 ? state->blocks : std::min(view.blocks, state->blocks);
+    view.block_tokens = state->block_tokens;
+  }
+  view.phase = group_phase::serving;
+  view.message = view.full ? std::string{}
+                           : fmt::format("smaller shape: tensor {} x pipeline {} of {} x {}", view.tensor,
+                                         view.pipeline, record.spec.tensor, record.spec.pipeline);
+  record.since = now;
+  record.served = true;
+}
+
+void membership::serve(group_view& view, group_record& record, time_point now) {
+  auto why = find_loss(view);
+  if (!why.lost) {
+    record.suspected.reset();
+    return grow(view, record, now);
+  }
+  if (!settles(why, record, now)) return;
+  if (generation_wanted() != 0) {
+    view.message = why.message + "; the group cannot re-form before a generation is written down";
+    return;
+  }
+  end_epoch(view, record, std::move(why), now);
 }
 
 }  // namespace troupe

@@ -3,135 +3,44 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "topology/cluster_file.hpp"
+#include "topology/cluster_view.hpp"
+#include "topology/node_state.hpp"
+#include "topology/placement.hpp"
 
 namespace troupe {
 
-/// A rank process as its node sees it.
-enum class rank_phase : std::uint8_t {
-  launching,  ///< started, not heard of yet
-  present,    ///< runs, holds nothing, belongs to no epoch
-  starting,   ///< joins its group and loads its shard, for `epoch`
-  started,    ///< ready to run steps of `epoch`
-  failed,     ///< cannot go on; `message` says why
-};
-
-/// Why a rank, and with it an epoch of its group, ended.
-enum class loss_cause : std::uint8_t {
-  none,
-  crashed,      ///< by itself: a signal of its own doing, an error of its engine
-  hung,         ///< work was pending and its engine made no progress
-  killed,       ///< from outside: SIGKILL, an operator
-  unreachable,  ///< its node, or the connection to it, is gone
-};
-
-/// Where an actor of another process is found. Port 0: inside its node's own process.
-struct endpoint {
-  std::string host;
-  std::uint16_t port = 0;
-  friend bool operator==(const endpoint&, const endpoint&) = default;
-};
-
-struct rank_state {
-  std::string group;
-  std::uint32_t rank = 0;
-  std::uint64_t incarnation = 0;  ///< grows with every start of this rank on its node
-  rank_phase phase = rank_phase::launching;
-  std::uint64_t epoch = 0;  ///< 0 until it has joined one
-  endpoint door;
-  std::uint64_t process = 0;            ///< process id
-  std::uint64_t free_memory_bytes = 0;  ///< on its device before loading
-  std::uint64_t weight_bytes = 0;       ///< once started
-  std::uint64_t kv_bytes = 0;           ///< once started
-  std::uint32_t blocks = 0;             ///< once started
-  std::uint32_t block_tokens = 0;       ///< once started
-  loss_cause cause = loss_cause::none;  ///< once failed
-  std::string message;
-  friend bool operator==(const rank_state&, const rank_state&) = default;
-};
-
-/// What a node tells the topology actor, again and again.
-struct node_state {
-  std::string cluster;
-  std::string node;
-  std::uint64_t boot = 0;  ///< random, one for each start of the node
-  std::string version;
-  std::uint64_t fingerprint = 0;  ///< of the topology file's content
-  std::uint64_t model_hash = 0;   ///< of config, tensor names, shapes and sizes
-  bool draining = false;
-  std::vector<rank_state> ranks;
-};
-
-enum class group_phase : std::uint8_t {
-  gathering,  ///< waits for its ranks
-  starting,   ///< ranks join and load
-  serving,
-  failed,  ///< did not come up within the bounds; `message` says why
-};
-
-struct group_member {
-  std::uint32_t rank = 0;
-  std::string node;
-  std::string device;  ///< as the file names it, for example cpu:0
-  std::uint64_t incarnation = 0;
-  std::uint64_t process = 0;  ///< process id on its node
-  endpoint door;
-  friend bool operator==(const group_member&, const group_member&) = default;
-};
-
-/// An epoch that is over. Requests that ran in it are suspects when the cause is crashed or hung.
-struct epoch_end {
-  std::uint64_t epoch = 0;
-  loss_cause cause = loss_cause::none;
-  friend bool operator==(const epoch_end&, const epoch_end&) = default;
-};
-
-inline constexpr std::size_t epoch_ends_max = 8;
-
-struct group_view {
-  std::string name;
-  std::uint64_t epoch = 0;
-  group_phase phase = group_phase::gathering;
-  std::vector<group_member> members;  ///< by rank; complete in starting and serving
-  std::uint32_t blocks = 0;           ///< the least of its ranks, in serving
-  std::uint32_t block_tokens = 0;
-  std::vector<epoch_end> ended;  ///< the last epochs of this group, oldest first; at most epoch_ends_max
-  std::string message;           ///< what is waited for, or why it failed
-  friend bool operator==(const group_view&, const group_view&) = default;
-};
-
-struct node_view {
-  std::string name;
-  bool present = false;
-  std::string message;
-  friend bool operator==(const node_view&, const node_view&) = default;
-};
-
-/// What the topology actor tells every node, again and again: the whole truth, not a change.
-struct cluster_view {
-  std::string cluster;
-  std::uint64_t revision = 0;  ///< grows with every change
-  std::vector<node_view> nodes;
-  std::vector<group_view> groups;
-};
-
 struct membership_options {
   std::string version;
-  std::uint64_t fingerprint = 0;
-  std::uint64_t generation = 1;  ///< high half of every epoch; never used by an earlier start of the topology actor
-  std::chrono::milliseconds node_timeout{3000};  ///< a node not heard of for so long is gone
+  /// Of new epochs. It was written down before, and no earlier topology actor used it. 0: none could be written yet.
+  std::uint64_t generation = 0;
+  model_shape shape{};                           ///< decides which smaller shapes are legal; no layers: none
+  rank_need need{};                              ///< memory of a rank; empty: not looked at
+  std::chrono::milliseconds lease{1000};         ///< what a node is granted, from the moment it asked
+  std::chrono::milliseconds node_timeout{1500};  ///< a node not heard of for so long is gone
   std::chrono::milliseconds load_timeout{600'000};
-  int restarts = 3;  ///< of a group, before it is failed
   /// How long a new topology actor waits for the other ranks of a group that served before it, to let it serve on.
   std::chrono::milliseconds adoption_grace{2000};
+  /// How long a rank that lost its peers is not enough to end an epoch: the peer's own end says why.
+  std::chrono::milliseconds cause_wait{300};
+  std::chrono::milliseconds spare_wait{2000};     ///< for a rank that is being started, before a spare stands in for it
+  std::chrono::milliseconds shrink_wait{5000};    ///< for missing ranks, before a smaller shape is taken
+  std::chrono::milliseconds grow_wait{5000};      ///< that the full shape must have been possible, before it is taken
+  std::chrono::milliseconds drain_limit{30'000};  ///< then the requests of a draining group move
 };
 
-/// Decides who is in the cluster and which group may serve in which epoch. A plain state machine: what nodes report
-/// goes in, the view to announce comes out; `now` is any steady clock.
+/// Decides who is in the cluster and which group may serve in which epoch, on which places. A plain state machine:
+/// what nodes report goes in, the view to announce comes out; `now` is any steady clock.
+///
+/// An epoch's members are never used together with those of the next one: the next one begins when every member of
+/// the old one is confirmed gone by its node, or when the last lease granted to that node is over for certain.
 class membership {
  public:
   using time_point = std::chrono::steady_clock::time_point;
@@ -144,6 +53,9 @@ class membership {
   /// Why a node that has reported is refused, as far as advance has found; empty when it is not.
   std::string refusal(const std::string& node) const;
 
+  /// A node asks for its lease. True when it is granted.
+  bool grant_lease(const std::string& node, std::uint64_t boot, time_point now);
+
   /// The connection to a node was lost: do not wait for its timeout.
   void lose(const std::string& node);
 
@@ -152,113 +64,106 @@ class membership {
 
   const cluster_view& view() const { return view_; }
 
+  /// The generation that has to be written down before another epoch can begin; 0: none has to.
+  std::uint64_t generation_wanted() const;
+  /// It was written down.
+  void use_generation(std::uint64_t generation, bool first);
+  /// It could not be written down: groups that serve go on, and nothing re-forms.
+  void miss_generation(std::string why) { view_.alarm = std::move(why); }
+
+  /// Takes a node or group out of use, or back into it. Returns why not, or an empty string.
+  std::string drain(const std::string& node_or_group, bool undo, time_point now);
+
+  /// Goes over to another topology file, which find_change_error has nothing against. What is equal in both is not
+  /// disturbed; a group that is not in the new one is drained first.
+  void change(cluster_file file, time_point now);
+  const cluster_file& file() const { return file_; }
+
  private:
   struct known_node {
     node_state state;
     time_point seen;
     std::string refusal;
   };
-  struct loss {
-    loss_cause cause = loss_cause::none;  ///< none: all members are well
+  struct ending {
+    bool lost = false;
+    bool hearsay = false;  ///< known only from a rank that lost its peers
+    loss_cause cause = loss_cause::none;
     std::string message;
   };
+  /// A member of an epoch that is over and may still run.
+  struct leaving_member {
+    group_member member;
+    std::uint64_t epoch = 0;
+    time_point lease_over;
+  };
   struct group_record {
+    group_spec spec;
     time_point since;  ///< of the present phase
-    int restarts = 0;
+    bool served = false;
+    bool leaves = false;   ///< not in the file any more
+    bool drained = false;  ///< by an operator
+    bool waited = false;   ///< for the lease of a member that was not confirmed gone
+    std::vector<leaving_member> old;
+    std::optional<time_point> suspected{};    ///< since when a loss is known only from hearsay
+    std::optional<time_point> full_since;     ///< a smaller group could have had its full shape for so long
+    std::optional<time_point> drain_since{};  ///< no new requests are placed
+    std::uint64_t drain_revision = 0;
   };
 
-  const rank_state* find_rank(const group_spec& group, std::uint32_t rank) const;
-  bool adopt(const group_spec& group, group_view& view, group_record& record, time_point now);
-  void gather(const group_spec& group, group_view& view, group_record& record, time_point now);
-  void set_members(const group_spec& group, group_view& view) const;
-  void finish_start(const group_spec& group, group_view& view, group_record& record, time_point now);
-  void start(const group_spec& group, group_view& view, group_record& record, time_point now);
-  void serve(const group_spec& group, group_view& view, group_record& record, time_point now);
-  void fence(group_view& view, group_record& record, loss why, time_point now);
-  std::string missing_members(const group_spec& group) const;
-  std::string unequal_memory(const group_spec& group) const;
-  loss lost_member(const group_spec& group, const group_view& view) const;
+  // membership_nodes.cpp: who is there
   void refresh_nodes(time_point now);
+  void refresh_places(node_view& node) const;
+  const known_node* find_node(const std::string& name) const;
+  const rank_state* find_rank(const std::string& node, const std::string& device) const;
+  const rank_state* find_rank(const group_member& member) const { return find_rank(member.node, member.device); }
+  time_point lease_over(const std::string& node) const;
+  bool is_gone(const leaving_member& old, time_point now) const;
+  std::uint64_t load_of(const std::string& group) const;
+  bool all_have_seen(std::uint64_t revision) const;
+
+  // membership.cpp: an epoch's life
+  bool advance_groups(time_point now);
+  void advance_group(group_view& view, group_record& record, time_point now);
+  void gather(group_view& view, group_record& record, time_point now);
+  void begin_epoch(group_view& view, group_record& record, const placement& chosen, time_point now);
+  void start(group_view& view, group_record& record, time_point now);
+  void finish_start(group_view& view, group_record& record, time_point now);
+  void serve(group_view& view, group_record& record, time_point now);
+  void end_epoch(group_view& view, group_record& record, ending why, time_point now);
+  ending find_loss(const group_view& view) const;
+  bool settles(const ending& why, group_record& record, time_point now) const;
+  std::uint64_t next_epoch();
+
+  // membership_placement.cpp: where its ranks go, and what a new topology actor finds
+  placement_choice choose(const group_view& view, const group_record& record) const;
+  place_offer offer_of(const rank_place& place, const group_view& group) const;
+  std::string describe_missing(const placement& chosen) const;
+  std::string unequal_memory(const placement& chosen) const;
+  bool adopt(group_view& view, group_record& record, time_point now);
+  bool await_old_members(group_view& view, group_record& record, time_point now);
+  void grow(group_view& view, group_record& record, time_point now);
+
+  // membership_drain.cpp: what operators want
+  bool is_drained(const std::string& node) const { return drained_nodes_.count(node) > 0; }
+  bool uses_drained_node(const group_view& view) const;
+  bool another_serves(const group_view& view) const;
+  bool drain_group(group_view& view, group_record& record, time_point now);
+  std::string describe_drain(const std::string& node) const;
+  bool has_left(const std::string& node) const;
 
   cluster_file file_;
   membership_options options_;
+  time_point begun_;
   cluster_view view_;
   std::map<std::string, known_node> nodes_;
+  std::map<std::string, time_point> granted_;  ///< when a node's lease was granted last
   std::map<std::string, group_record> groups_;
-  std::uint64_t epochs_ = 0;  ///< given out so far
+  std::set<std::string> drained_nodes_;
+  std::set<std::uint64_t> former_;  ///< fingerprints of topology files that were in force before
+  bool first_ = true;               ///< no topology actor ran before this one, so nobody can hold a lease of one
+  std::uint64_t counter_ = 0;       ///< of epochs begun or ended in this generation
+  std::uint64_t heard_ = 0;         ///< greatest epoch in any report
 };
-
-std::string to_string(rank_phase x);
-std::string to_string(group_phase x);
-std::string to_string(loss_cause x);
-
-template <class Inspector, class Enum>
-bool inspect_phase(Inspector& f, Enum& x, Enum last) {
-  auto get = [&x] { return static_cast<std::uint8_t>(x); };
-  auto set = [&x, last](std::uint8_t value) {
-    if (value > static_cast<std::uint8_t>(last)) return false;
-    x = static_cast<Enum>(value);
-    return true;
-  };
-  return f.apply(get, set);
-}
-template <class I>
-bool inspect(I& f, rank_phase& x) {
-  return inspect_phase(f, x, rank_phase::failed);
-}
-template <class I>
-bool inspect(I& f, group_phase& x) {
-  return inspect_phase(f, x, group_phase::failed);
-}
-template <class I>
-bool inspect(I& f, loss_cause& x) {
-  return inspect_phase(f, x, loss_cause::unreachable);
-}
-template <class I>
-bool inspect(I& f, epoch_end& x) {
-  return f.object(x).fields(f.field("epoch", x.epoch), f.field("cause", x.cause));
-}
-template <class I>
-bool inspect(I& f, endpoint& x) {
-  return f.object(x).fields(f.field("host", x.host), f.field("port", x.port));
-}
-template <class I>
-bool inspect(I& f, rank_state& x) {
-  return f.object(x).fields(f.field("group", x.group), f.field("rank", x.rank), f.field("incarnation", x.incarnation),
-                            f.field("phase", x.phase), f.field("epoch", x.epoch), f.field("door", x.door),
-                            f.field("process", x.process), f.field("free_memory_bytes", x.free_memory_bytes),
-                            f.field("weight_bytes", x.weight_bytes), f.field("kv_bytes", x.kv_bytes),
-                            f.field("blocks", x.blocks), f.field("block_tokens", x.block_tokens),
-                            f.field("cause", x.cause), f.field("message", x.message));
-}
-template <class I>
-bool inspect(I& f, node_state& x) {
-  return f.object(x).fields(f.field("cluster", x.cluster), f.field("node", x.node), f.field("boot", x.boot),
-                            f.field("version", x.version), f.field("fingerprint", x.fingerprint),
-                            f.field("model_hash", x.model_hash), f.field("draining", x.draining),
-                            f.field("ranks", x.ranks));
-}
-template <class I>
-bool inspect(I& f, group_member& x) {
-  return f.object(x).fields(f.field("rank", x.rank), f.field("node", x.node), f.field("device", x.device),
-                            f.field("incarnation", x.incarnation), f.field("process", x.process),
-                            f.field("door", x.door));
-}
-template <class I>
-bool inspect(I& f, group_view& x) {
-  return f.object(x).fields(f.field("name", x.name), f.field("epoch", x.epoch), f.field("phase", x.phase),
-                            f.field("members", x.members), f.field("blocks", x.blocks),
-                            f.field("block_tokens", x.block_tokens), f.field("ended", x.ended),
-                            f.field("message", x.message));
-}
-template <class I>
-bool inspect(I& f, node_view& x) {
-  return f.object(x).fields(f.field("name", x.name), f.field("present", x.present), f.field("message", x.message));
-}
-template <class I>
-bool inspect(I& f, cluster_view& x) {
-  return f.object(x).fields(f.field("cluster", x.cluster), f.field("revision", x.revision), f.field("nodes", x.nodes),
-                            f.field("groups", x.groups));
-}
 
 }  // namespace troupe

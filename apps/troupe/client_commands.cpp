@@ -15,6 +15,7 @@
 #include "actors/system_config.hpp"
 #include "apps/troupe/cluster_address.hpp"
 #include "apps/troupe/commands.hpp"
+#include "topology/epoch_number.hpp"
 
 namespace troupe {
 namespace {
@@ -140,6 +141,16 @@ int run_chat(const ask_options& options) {
   }
 }
 
+nlohmann::ordered_json places_of(const node_view& node) {
+  nlohmann::ordered_json places = nlohmann::ordered_json::array();
+  for (const auto& place : node.places)
+    places.push_back({{"device", place.device},
+                      {"spare", place.spare},
+                      {"phase", to_string(place.phase)},
+                      {"message", place.message}});
+  return places;
+}
+
 nlohmann::ordered_json to_json(const node_status& status) {
   nlohmann::ordered_json groups = nlohmann::ordered_json::array();
   for (const auto& group : status.view.groups) {
@@ -153,6 +164,11 @@ nlohmann::ordered_json to_json(const node_status& status) {
     groups.push_back({{"name", group.name},
                       {"phase", to_string(group.phase)},
                       {"epoch", group.epoch},
+                      {"epoch_text", epoch_text(group.epoch)},
+                      {"tensor", group.tensor},
+                      {"pipeline", group.pipeline},
+                      {"full", group.full},
+                      {"draining", group.draining},
                       {"blocks", group.blocks},
                       {"block_tokens", group.block_tokens},
                       {"message", group.message},
@@ -160,7 +176,12 @@ nlohmann::ordered_json to_json(const node_status& status) {
   }
   nlohmann::ordered_json nodes = nlohmann::ordered_json::array();
   for (const auto& node : status.view.nodes)
-    nodes.push_back({{"name", node.name}, {"present", node.present}, {"message", node.message}});
+    nodes.push_back({{"name", node.name},
+                     {"present", node.present},
+                     {"draining", node.draining},
+                     {"message", node.message},
+                     {"places", places_of(node)}});
+  const auto& counts = status.view.counts;
   const auto& router = status.router;
   return {{"cluster", status.view.cluster},
           {"node", status.node},
@@ -169,6 +190,17 @@ nlohmann::ordered_json to_json(const node_status& status) {
           {"context", status.context_tokens},
           {"nodes", std::move(nodes)},
           {"groups", std::move(groups)},
+          {"generation", status.view.generation},
+          {"alarm", status.view.alarm},
+          {"membership",
+           {{"epochs", counts.epochs},
+            {"ends", counts.ends},
+            {"lease_waits", counts.lease_waits},
+            {"lease_waits_skipped", counts.lease_waits_skipped},
+            {"spares_used", counts.spares_used},
+            {"shrinks", counts.shrinks},
+            {"growths", counts.growths},
+            {"generations_raised", counts.generations_raised}}},
           {"router",
            {{"live", router.live},
             {"accepted", router.accepted},
@@ -176,18 +208,26 @@ nlohmann::ordered_json to_json(const node_status& status) {
             {"completed", router.completed},
             {"failed", router.failed},
             {"cancelled", router.cancelled},
+            {"stale_dropped", router.stale_dropped},
             {"draining", router.draining}}}};
 }
 
 void print_status(const node_status& status) {
   fmt::print("cluster {}  model {}  context {}  node {} (version {})\n", status.view.cluster, status.model,
              status.context_tokens, status.node, status.version);
-  for (const auto& node : status.view.nodes)
+  if (!status.view.alarm.empty()) fmt::print("  ALARM  {}\n", status.view.alarm);
+  for (const auto& node : status.view.nodes) {
     fmt::print("  node {:<12} {}{}\n", node.name, node.present ? "present" : "absent",
                node.message.empty() ? "" : "  " + node.message);
+    for (const auto& place : node.places)
+      if (place.spare || place.phase >= rank_phase::failed)
+        fmt::print("    {}{:<12} {}{}\n", place.spare ? "spare " : "", place.device, to_string(place.phase),
+                   place.message.empty() ? "" : "  " + place.message);
+  }
   for (const auto& group : status.view.groups) {
-    fmt::print("  group {:<11} {}  epoch {}  {} blocks of {} tokens{}\n", group.name, to_string(group.phase),
-               group.epoch, group.blocks, group.block_tokens, group.message.empty() ? "" : "  " + group.message);
+    fmt::print("  group {:<11} {}{}  epoch {}  tensor {} x pipeline {}  {} blocks of {} tokens{}\n", group.name,
+               to_string(group.phase), group.draining ? ", draining" : "", epoch_text(group.epoch), group.tensor,
+               group.pipeline, group.blocks, group.block_tokens, group.message.empty() ? "" : "  " + group.message);
     for (const auto& member : group.members)
       fmt::print("    rank {:<10} {}/{}  process {}\n", member.rank, member.node, member.device, member.process);
   }

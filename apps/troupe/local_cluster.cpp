@@ -47,8 +47,8 @@ local_cluster::local_cluster(const local_cluster_options& options, load_progress
       model_(read_checked(file_)),
       config_({.network = false, .threads = 0}),
       system_(config_) {
-  auto launcher =
-      std::make_shared<thread_launcher>(system_, make_rank_recipe(system_, file_, model_, std::move(progress)));
+  auto launcher = std::make_shared<thread_launcher>(
+      system_, make_rank_recipe(system_, file_, "local", model_, std::move(progress)));
   actors_.emplace(spawn_serving(system_, file_, model_, "local", std::move(launcher)));
   (*actors_)->start();
   std::string waits;

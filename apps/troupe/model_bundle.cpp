@@ -11,7 +11,7 @@ model_facts model_bundle::facts() const {
   return {name, static_cast<std::int32_t>(config.vocabulary_size), context_tokens, config.eos_ids};
 }
 
-model_bundle read_model_bundle(const cluster_file& file) {
+model_bundle read_model_bundle(const cluster_file& file, bundle_parts parts) {
   model_bundle result;
   const bool files = file.weights == "files";
   result.source = files ? file.model.string() : file.weights;
@@ -21,6 +21,7 @@ model_bundle read_model_bundle(const cluster_file& file) {
   result.hash = model_hash(opened);
   result.context_tokens = static_cast<std::uint32_t>(opened.config.positions_max);
   if (file.engine.context != 0) result.context_tokens = std::min(result.context_tokens, file.engine.context);
+  if (parts == bundle_parts::without_text) return result;
   result.text = std::make_shared<prompt_encoder>(prompt_encoder::from_folder(file.model));
   return result;
 }

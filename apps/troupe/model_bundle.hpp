@@ -26,9 +26,14 @@ struct model_bundle {
   model_facts facts() const;
 };
 
+enum class bundle_parts : std::uint8_t {
+  all,
+  without_text,  ///< `text` stays null: a rank needs none, and a large vocabulary takes a second to read
+};
+
 /// Reads configuration, tokenizer and chat template, and checks the weights of the model that a topology file names.
 /// Throws config_error, weights_error, tokenizer_error or chat_template_error.
-model_bundle read_model_bundle(const cluster_file& file);
+model_bundle read_model_bundle(const cluster_file& file, bundle_parts parts = bundle_parts::all);
 
 model_shape shape_of(const model_config& config);
 

@@ -18,6 +18,7 @@
 #include "apps/gateway/gateway.hpp"
 #include "apps/gateway/reply_stream.hpp"
 #include "apps/troupe/commands.hpp"
+#include "apps/troupe/file_generation_store.hpp"
 #include "apps/troupe/logging.hpp"
 #include "apps/troupe/model_checksums.hpp"
 #include "apps/troupe/process_launcher.hpp"
@@ -34,17 +35,24 @@ struct node_command_options {
   std::string name;
   std::string log_level = "info";
   std::string ready_file;
+  std::filesystem::path state_dir;
   bool insecure = false;
 };
 
 std::shared_ptr<rank_launcher> make_launcher(caf::actor_system& system, const node_command_options& options,
-                                             const cluster_file& file, const model_bundle& model, std::uint16_t port) {
+                                             const cluster_file& file, const std::string& name,
+                                             const model_bundle& model, std::uint16_t port) {
   if (file.isolation == isolation_mode::thread)
-    return std::make_shared<thread_launcher>(system, make_rank_recipe(system, file, model));
-  std::vector<std::string> arguments{
-      "rank", "--topology", options.topology, "--node-port", std::to_string(port), "--log-level", options.log_level};
+    return std::make_shared<thread_launcher>(system, make_rank_recipe(system, file, name, model));
+  std::vector<std::string> arguments{"rank",        "--topology",         options.topology, "--node",         name,
+                                     "--node-port", std::to_string(port), "--log-level",    options.log_level};
   if (options.insecure) arguments.emplace_back("--insecure");
   return std::make_shared<process_launcher>(std::move(arguments));
+}
+
+std::shared_ptr<generation_store> make_store(const node_command_options& options, const cluster_file& file) {
+  auto folder = options.state_dir.empty() ? default_state_folder(file.cluster) : options.state_dir;
+  return std::make_shared<file_generation_store>(std::move(folder));
 }
 
 /// For scripts: where the node serves, written at once when it does.
@@ -138,8 +146,6 @@ int run_node(const node_command_options& options) {
   start_logging("node " + me.name, options.log_level);
   if (!options.ready_file.empty()) std::remove(options.ready_file.c_str());  // of an earlier run
   check_served(file);
-  if (!file.spares.empty())
-    spdlog::warn("spares-unused count={} reason=\"spares are not used yet\"", file.spares.size());
   if (file.allow_faults) spdlog::warn("faults-unused reason=\"fault injection is not built yet\"");
   verify_checksums(file.model);
   auto model = read_model_bundle(file);
@@ -151,14 +157,14 @@ int run_node(const node_command_options& options) {
   caf::actor_system system{config};
   // The port must be known before ranks are launched, so the launcher is made in between.
   auto launcher = std::make_shared<late_launcher>();
-  serving_scope actors{spawn_serving(system, file, model, me.name, launcher)};
+  serving_scope actors{spawn_serving(system, file, model, me.name, launcher, make_store(options, file))};
   // Reused: a node that starts again need not wait until the connections of the one before are forgotten.
   auto port = system.middleman().publish(actors->node, me.cluster.port, me.cluster.host.c_str(), true);
   if (!port)
     throw std::runtime_error(
         fmt::format("{} cannot be opened ({}); is another node running there? Give node {} another port",
                     to_string(me.cluster), to_string(port.error()), me.name));
-  launcher->become(make_launcher(system, options, file, model, *port));
+  launcher->become(make_launcher(system, options, file, me.name, model, *port));
   std::unique_ptr<http_front> http;
   if (me.http) http = std::make_unique<http_front>(system, *actors, model, me);
   auto http_address = http ? to_string(host_port{me.http->host, http->server().port()}) : std::string{"none"};
@@ -185,12 +191,19 @@ int run_node(const node_command_options& options) {
 void add_node_command(CLI::App& program, int& exit_code) {
   auto options = std::make_shared<node_command_options>();
   auto* command = program.add_subcommand("node", "Serve: supervise this machine's ranks and take requests");
-  command->add_option("--topology,-t", options->topology, "The topology file")->required();
+  command->add_option("--topology,-t", options->topology, "The topology file");
   command->add_option("--name,-n", options->name, "Which node of the file this is; may be left out when it has one");
   command->add_option("--log-level", options->log_level, "trace, debug, info, warning or error")->capture_default_str();
   command->add_option("--ready-file", options->ready_file, "Written with the addresses, as JSON, when the node serves");
+  command->add_option("--state-dir", options->state_dir,
+                      "Where the first node keeps what must outlive it; $XDG_STATE_HOME/troupe/CLUSTER when not given");
   command->add_flag("--insecure", options->insecure, "Allow addresses other than loopback without TLS and API key");
-  command->callback([options, &exit_code] { exit_code = run_node(*options); });
+  add_change_commands(*command, exit_code);
+  command->callback([options, command, &exit_code] {
+    if (!command->get_subcommands().empty()) return;
+    if (options->topology.empty()) throw CLI::RequiredError("--topology");
+    exit_code = run_node(*options);
+  });
 }
 
 }  // namespace troupe

@@ -48,8 +48,8 @@ process_launcher::~process_launcher() {
 void process_launcher::launch(const rank_start& start, const node_actor& node) {
   auto words = arguments_;
   words.insert(words.begin(), "troupe");
-  for (auto word : {std::string{"--group"}, start.group, std::string{"--rank"}, std::to_string(start.rank),
-                    std::string{"--incarnation"}, std::to_string(start.incarnation)})
+  for (auto word :
+       {std::string{"--device"}, start.device, std::string{"--incarnation"}, std::to_string(start.incarnation)})
     words.push_back(std::move(word));
   std::vector<char*> arguments;
   for (auto& word : words)
@@ -58,7 +58,7 @@ void process_launcher::launch(const rank_start& start, const node_actor& node) {
   auto parent = getpid();
   auto process = fork();
   if (process < 0)
-    throw std::runtime_error(fmt::format("a process for rank {} could not be made: {}", start.rank, strerror(errno)));
+    throw std::runtime_error(fmt::format("a process for {} could not be made: {}", start.device, strerror(errno)));
   if (process == 0) become_rank(parent, arguments.data());
   std::lock_guard lock{mutex_};
   auto& child = children_.emplace_back();
@@ -77,15 +77,14 @@ void process_launcher::watch(child_process& watched, const node_actor& node) {
     waitpid(watched.process, &status, 0);
     watched.reaped = true;
   }
-  caf::anon_send(node, rank_exited{watched.start.group, watched.start.rank, watched.start.incarnation, cause_of(status),
-                                   describe_exit(status)});
+  caf::anon_send(node,
+                 rank_exited{watched.start.device, watched.start.incarnation, cause_of(status), describe_exit(status)});
 }
 
 void process_launcher::kill(const rank_start& start) {
   std::lock_guard lock{mutex_};
   for (auto& child : children_)
-    if (child.start.group == start.group && child.start.rank == start.rank &&
-        child.start.incarnation == start.incarnation && !child.reaped)
+    if (child.start.device == start.device && child.start.incarnation == start.incarnation && !child.reaped)
       ::kill(child.process, SIGKILL);
 }
 

@@ -20,6 +20,7 @@ namespace {
 
 struct rank_command_options {
   std::string topology;
+  std::string node;
   std::string log_level = "info";
   std::uint16_t node_port = 0;
   bool insecure = false;
@@ -30,14 +31,12 @@ int run_rank(const rank_command_options& options) {
   // Its node ends it; a signal from the terminal is the node's to answer.
   std::signal(SIGINT, SIG_IGN);
   std::signal(SIGTERM, SIG_IGN);
-  start_logging(fmt::format("{}/rank {}", options.start.group, options.start.rank), options.log_level);
+  start_logging(fmt::format("rank {}/{}", options.node, options.start.device), options.log_level);
   auto file = load_cluster_file(options.topology, {options.insecure});
-  auto model = read_model_bundle(file);
-  auto group = std::find_if(file.groups.begin(), file.groups.end(),
-                            [&](const auto& g) { return g.name == options.start.group; });
-  if (group == file.groups.end() || options.start.rank >= group->ranks.size())
-    throw std::invalid_argument("this topology file has no such group and rank");
-  const auto& host = file.find_node(group->ranks[options.start.rank].node)->cluster.host;
+  auto model = read_model_bundle(file, bundle_parts::without_text);
+  const auto* me = file.find_node(options.node);
+  if (!me) throw std::invalid_argument("this topology file has no node " + options.node);
+  const auto& host = me->cluster.host;
 
   system_config config;
   caf::actor_system system{config};
@@ -45,7 +44,7 @@ int run_rank(const rank_command_options& options) {
   if (!node)
     throw std::runtime_error(
         fmt::format("the node at {}:{} does not answer: {}", host, options.node_port, to_string(node.error())));
-  auto rank = spawn_rank(system, *node, make_rank_recipe(system, file, model)(options.start, *node));
+  auto rank = spawn_rank(system, *node, make_rank_recipe(system, file, options.node, model)(options.start, *node));
   caf::scoped_actor self{system};
   self->wait_for(rank);
   std::fflush(nullptr);
@@ -56,11 +55,11 @@ int run_rank(const rank_command_options& options) {
 
 void add_rank_command(CLI::App& program, int& exit_code) {
   auto options = std::make_shared<rank_command_options>();
-  auto* command = program.add_subcommand("rank", "One rank of a group; started by troupe node")->group("");
+  auto* command = program.add_subcommand("rank", "The rank of one device; started by troupe node")->group("");
   command->add_option("--topology", options->topology)->required();
   command->add_option("--node-port", options->node_port)->required();
-  command->add_option("--group", options->start.group)->required();
-  command->add_option("--rank", options->start.rank)->required();
+  command->add_option("--node", options->node)->required();
+  command->add_option("--device", options->start.device)->required();
   command->add_option("--incarnation", options->start.incarnation)->required();
   command->add_option("--log-level", options->log_level);
   command->add_flag("--insecure", options->insecure);

@@ -8,6 +8,7 @@
 
 #include <caf/all.hpp>
 
+#include "actors/generation_store.hpp"
 #include "actors/protocol.hpp"
 #include "actors/rank_launcher.hpp"
 #include "actors/thread_launcher.hpp"
@@ -53,12 +54,14 @@ class serving_scope {
 };
 
 /// Spawns tokenizers, detokenizer, router, node and, on the file's first node, topology. Nothing moves before start().
+/// `generations`: where the topology actor writes them down; null where nothing outlives this process.
 serving spawn_serving(caf::actor_system& system, const cluster_file& file, const model_bundle& model,
-                      const std::string& node, std::shared_ptr<rank_launcher> launcher);
+                      const std::string& node, std::shared_ptr<rank_launcher> launcher,
+                      std::shared_ptr<generation_store> generations = {});
 
-/// How a rank of this file is made in this process, for process and thread isolation alike.
+/// How a rank of node `name` is made in this process, for process and thread isolation alike.
 /// `progress` is told how loading goes; empty: it is logged.
-rank_recipe make_rank_recipe(caf::actor_system& system, cluster_file file, model_bundle model,
+rank_recipe make_rank_recipe(caf::actor_system& system, cluster_file file, std::string name, model_bundle model,
                              load_progress progress = {});
 
 }  // namespace troupe

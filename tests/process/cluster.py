@@ -209,6 +209,8 @@ class Node:
             name,
             "--ready-file",
             str(self.ready_file),
+            "--state-dir",
+            str(folder / f"{name}.state"),
             *arguments,
         ]
         with open(self.log_file, "wb") as log:

@@ -4,7 +4,7 @@
 
 import signal
 
-from cluster import LONG_MODEL, LONG_QUESTION, TestCase, begin_long_answer, long_answer, main
+from cluster import LONG_MODEL, LONG_QUESTION, TestCase, begin_long_answer, long_answer, main, troupe
 
 RECOVERY_LIMIT = 30
 
@@ -68,7 +68,7 @@ class Loss(TestCase):
             )
             self.assertEqual(cluster.ask("What is 27 + 15?").text, "27 + 15 = 42.")
 
-    def test_an_answer_whose_group_is_given_up_ends_with_one_error(self):
+    def test_a_place_that_is_killed_too_often_is_down_and_its_answer_goes_on_when_an_operator_restarts_it(self):
         cluster = self.enter_cluster(model=LONG_MODEL)
         child = begin_long_answer(cluster)
         for _ in range(10):
@@ -81,7 +81,11 @@ class Loss(TestCase):
             cluster.signal_rank(0, signal.SIGKILL)
             cluster.wait_for_status(lambda s: s["groups"][0]["epoch"] > before, "the loss is noticed")
         self.assertEqual(group["phase"], "failed", "the group was started again and again")
-        self.assert_one_error(child.finish(10))
+        self.assertEqual(cluster.status()["nodes"][0]["places"][0]["phase"], "down")
+        self.assert_one_error(cluster.ask("hello", expect=None), "down")
+        troupe("restart", "a/cpu:0", "--node", cluster.node.address)
+        result = child.finish(RECOVERY_LIMIT)
+        self.assertEqual((result.code, result.text == self.expected), (0, True), result.err)
 
     def test_a_killed_client_frees_its_request(self):
         cluster = self.enter_cluster(model=LONG_MODEL)

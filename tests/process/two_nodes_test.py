@@ -15,6 +15,7 @@ from cluster import (
     long_answer,
     main,
     topology,
+    wait_until,
 )
 
 QUESTION, ANSWER = "What is 27 + 15?", "27 + 15 = 42."
@@ -100,17 +101,24 @@ class TwoNodes(TestCase):
         for node in (first, again):
             self.assertEqual(cluster.ask(QUESTION, node=node).text, ANSWER)
 
-    def test_when_the_first_node_dies_and_comes_back_the_second_serves_on(self):
-        cluster = self.enter(topology(nodes="ab"))
+    def test_when_the_first_node_dies_the_second_falls_silent_and_goes_on_in_its_epoch_when_it_is_back(self):
+        cluster = self.enter(topology(nodes="ab", model=LONG_MODEL))
+        expected = long_answer()
         first, second = cluster.nodes["a"], cluster.nodes["b"]
+        epoch = cluster.group("g1", node=second)["epoch"]
+        asked = [begin_long_answer(cluster, second) for _ in range(2)]
         first.signal(signal.SIGKILL)
         first.wait_end()
-        self.assertEqual(cluster.ask(QUESTION, node=second, limit=20).text, ANSWER)
+        wait_until(lambda: "lease-over" in second.log(), 5, "the end of the second node's lease")
+        refused = cluster.ask(QUESTION, node=second, expect=None)
+        self.assert_one_error(refused, "topology actor", "another node")
         again = cluster.begin("a").wait_ready(limit=20)
         cluster.wait_for_status(settled, "all groups serve", node=again)
         cluster.wait_for_status(settled, "all groups serve", node=second)
-        for node in (again, second):
-            self.assertEqual(cluster.ask(QUESTION, node=node).text, ANSWER)
+        self.assertEqual(cluster.group("g1", node=second)["epoch"], epoch)
+        for child in asked:
+            result = child.finish(30)
+            self.assertEqual((result.code, result.text == expected), (0, True), result.err)
 
 
 if __name__ == "__main__":

@@ -30,25 +30,25 @@ cluster_file make_file(const simulated_cluster_options& options) {
 }
 
 rank_recipe make_recipe(const simulated_cluster_options& options) {
-  return [options](const rank_start& start, const node_actor&) {
-    auto sampling_rank = (options.pipeline - 1) * options.tensor;
+  return [options, file = make_file(options)](const rank_start& start, const node_actor&) {
     rank_parts parts;
     parts.detached = false;
-    parts.options.identity.group = start.group;
-    parts.options.identity.rank = start.rank;
+    parts.options.identity.node = "a";
+    parts.options.identity.device = start.device;
     parts.options.identity.incarnation = start.incarnation;
-    parts.options.sampling_rank = sampling_rank;
+    parts.options.cluster = cluster_id(file);
     auto& scheduling = parts.options.scheduler;
     scheduling.context_length = options.context;
     scheduling.max_batch_tokens = 64;
     scheduling.max_queue = options.max_queue;
-    scheduling.feed_sampled = options.pipeline == 1;
-    scheduling.plans_in_flight = options.pipeline == 1 ? 2 : options.pipeline + 1;
-    auto scripted = options.ranks ? options.ranks(start) : scripted_options{};
-    scripted.vocabulary_size = static_cast<std::size_t>(options.vocabulary_size);
-    scripted.blocks = options.blocks;
-    scripted.samples = start.rank == sampling_rank;
-    parts.make_executor = [scripted](const group_view&) { return std::make_unique<scripted_executor>(scripted); };
+    parts.make_executor = [options, start](const group_view& view) {
+      auto rank = view.find_member("a", start.device)->rank;
+      auto scripted = options.ranks ? options.ranks({view.name, rank, start.incarnation}) : scripted_options{};
+      scripted.vocabulary_size = static_cast<std::size_t>(options.vocabulary_size);
+      scripted.blocks = options.blocks;
+      scripted.samples = rank == view.sampling_rank();
+      return std::make_unique<scripted_executor>(scripted);
+    };
     return parts;
   };
 }

@@ -15,8 +15,15 @@
 
 namespace troupe {
 
-/// How a simulated group computes; asked for every start of every rank.
-using script = std::function<scripted_options(const rank_start&)>;
+/// A rank that joins an epoch, in which life of its place.
+struct scripted_start {
+  std::string group;
+  std::uint32_t rank = 0;
+  std::uint64_t incarnation = 0;
+};
+
+/// How a simulated group computes; asked whenever a rank joins an epoch.
+using script = std::function<scripted_options(const scripted_start&)>;
 
 struct simulated_cluster_options {
   std::uint32_t tensor = 1;

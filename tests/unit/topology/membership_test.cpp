@@ -4,99 +4,46 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
+#include "tests/unit/topology/membership_rehearsal.hpp"
+
 using namespace troupe;
 using namespace std::chrono_literals;
 using Catch::Matchers::ContainsSubstring;
 
-namespace {
-
-/// Two nodes with a rank each, and a clock that the test moves.
-struct rehearsal {
-  membership::time_point now{};
-  cluster_file file = make_file();
-  membership decisions{file, {.version = "1", .fingerprint = 7, .generation = 5}, now};
-  node_state a = make_node("a", 0);
-  node_state b = make_node("b", 1);
-
-  static cluster_file make_file() {
-    cluster_file file;
-    file.cluster = "test";
-    file.nodes = {{"a", {"127.0.0.1", 1}, std::nullopt, {}}, {"b", {"127.0.0.1", 2}, std::nullopt, {}}};
-    group_spec group;
-    group.name = "g0";
-    group.tensor = 2;
-    group.ranks = {{"a", {}}, {"b", {}}};
-    file.groups.push_back(group);
-    file.startup_timeout_s = 10;
-    return file;
-  }
-
-  static node_state make_node(const std::string& name, std::uint32_t rank) {
-    node_state node;
-    node.cluster = "test";
-    node.node = name;
-    node.boot = 1;
-    node.version = "1";
-    node.fingerprint = 7;
-    rank_state state;
-    state.group = "g0";
-    state.rank = rank;
-    state.incarnation = 1;
-    state.phase = rank_phase::present;
-    state.free_memory_bytes = 8ULL << 30;
-    node.ranks.push_back(state);
-    return node;
-  }
-
-  const group_view& group() const { return decisions.view().groups.front(); }
-  void hear_both() {
-    decisions.observe(a, now);
-    decisions.observe(b, now);
-    decisions.advance(now);
-  }
-  void start_both(std::uint32_t blocks_a = 100, std::uint32_t blocks_b = 100) {
-    for (auto [node, blocks] : {std::pair{&a, blocks_a}, {&b, blocks_b}}) {
-      auto& rank = node->ranks.front();
-      rank.phase = rank_phase::started;
-      rank.epoch = group().epoch;
-      rank.blocks = blocks;
-      rank.block_tokens = 16;
-    }
-    hear_both();
-  }
-};
-
-}  // namespace
+using rehearsal = membership_rehearsal;
 
 TEST_CASE("a group serves once all ranks are present and have loaded, with the least blocks of its ranks") {
   rehearsal test;
   CHECK(test.group().phase == group_phase::gathering);
-  test.hear_both();
+  test.hear();
   REQUIRE(test.group().phase == group_phase::starting);
   CHECK(test.group().members.size() == 2);
-  CHECK(test.group().epoch == (5ULL << 32U | 1));
-  test.start_both(100, 90);
+  CHECK(test.group().epoch == make_epoch(5, 1));
+  test.follow();
+  test.rank("b").blocks = 90;
+  test.hear();
   CHECK(test.group().phase == group_phase::serving);
   CHECK(test.group().blocks == 90);
 }
 
-TEST_CASE("a missing rank is named with the time left, and the start fails at its bound") {
+TEST_CASE("a missing rank is named with the time left, and the start fails at its bound but not for ever") {
   rehearsal test;
-  test.decisions.observe(test.a, test.now);
-  test.decisions.advance(test.now);
-  CHECK_THAT(test.group().message, ContainsSubstring("b/rank 1") && ContainsSubstring("0 s of 10 s"));
-  CHECK_THAT(test.group().message, !ContainsSubstring("a/rank 0"));
-  test.now += 11s;
-  test.decisions.observe(test.a, test.now);
-  test.decisions.advance(test.now);
+  test.silent["b"] = true;
+  test.hear();
+  CHECK_THAT(test.group().message, ContainsSubstring("b/cpu:0") && ContainsSubstring("0 s of 10 s"));
+  CHECK_THAT(test.group().message, !ContainsSubstring("a/cpu:0"));
+  test.pass(11s);
   CHECK(test.group().phase == group_phase::failed);
-  CHECK_THAT(test.group().message, ContainsSubstring("b/rank 1") && ContainsSubstring("10 s"));
+  CHECK_THAT(test.group().message, ContainsSubstring("b/cpu:0") && ContainsSubstring("10 s"));
+  test.silent.clear();
+  test.settle();
+  CHECK(test.group().phase == group_phase::serving);
 }
 
 TEST_CASE("a node of another version, file, cluster or model is refused by name") {
   rehearsal test;
   auto refused = [&](auto change) {
-    auto node = rehearsal::make_node("b", 1);
+    auto node = test.nodes.at("b");
     change(node);
     return test.decisions.observe(node, test.now);
   };
@@ -104,16 +51,16 @@ TEST_CASE("a node of another version, file, cluster or model is refused by name"
   CHECK_THAT(refused([](node_state& x) { x.fingerprint = 8; }), ContainsSubstring("another topology file"));
   CHECK_THAT(refused([](node_state& x) { x.cluster = "other"; }), ContainsSubstring("cluster other"));
   CHECK_THAT(refused([](node_state& x) { x.node = "c"; }), ContainsSubstring("c is not in the topology file"));
-  test.b.model_hash = 99;
-  test.hear_both();
+  test.nodes.at("b").model_hash = 99;
+  test.hear();
   CHECK(test.group().phase == group_phase::gathering);
   CHECK_THAT(test.group().message, ContainsSubstring("another model"));
 }
 
 TEST_CASE("a second node of the same name is refused while the first one lives") {
   rehearsal test;
-  test.hear_both();
-  auto twin = test.a;
+  test.hear();
+  auto twin = test.nodes.at("a");
   twin.boot = 2;
   CHECK_THAT(test.decisions.observe(twin, test.now), ContainsSubstring("already running"));
   test.decisions.lose("a");
@@ -122,74 +69,146 @@ TEST_CASE("a second node of the same name is refused while the first one lives")
 
 TEST_CASE("ranks whose free memory differs more than the file allows do not start") {
   rehearsal test;
-  test.b.ranks.front().free_memory_bytes = 5ULL << 30;
-  test.hear_both();
+  test.rank("b").free_memory_bytes = 5ULL << 30;
+  test.hear();
   CHECK(test.group().phase == group_phase::failed);
   CHECK_THAT(test.group().message,
              ContainsSubstring("3072 MiB") && ContainsSubstring("rank 1") && ContainsSubstring("on b"));
 }
 
 TEST_CASE("a lost rank ends the epoch, and the group serves again in a greater one") {
-  for (auto lose : {0, 1, 2, 3}) {
+  for (auto way : {0, 1, 2, 3}) {
     rehearsal test;
-    test.hear_both();
-    test.start_both();
+    test.settle();
     auto before = test.group().epoch;
-    if (lose == 0) test.b.ranks.front().phase = rank_phase::failed;
-    if (lose == 1) test.b.ranks.front().incarnation = 2;
-    if (lose == 2) test.decisions.lose("b");
-    if (lose == 3) test.now += 4s;  // b is silent
-    test.decisions.observe(test.a, test.now);
-    if (lose < 2) test.decisions.observe(test.b, test.now);
-    test.decisions.advance(test.now);
-    INFO("way " << lose);
+    if (way == 0) test.rank("b").phase = rank_phase::failed;
+    if (way == 1) rehearsal::start_again(test.rank("b"));
+    if (way >= 2) test.silent["b"] = true;
+    if (way == 2) test.decisions.lose("b");
+    if (way == 3) test.now += 4s;
+    test.hear();
+    INFO("way " << way);
     CHECK(test.group().phase == group_phase::gathering);
     CHECK(test.group().epoch > before);
     CHECK(test.group().members.empty());
-    test.a = rehearsal::make_node("a", 0);
-    test.b = rehearsal::make_node("b", 1);
-    test.a.ranks.front().incarnation = test.b.ranks.front().incarnation = 3;
-    test.hear_both();
-    test.start_both();
+    CHECK(test.group().ended.back() == epoch_end{before, way == 0   ? loss_cause::crashed
+                                                         : way == 1 ? loss_cause::killed
+                                                                    : loss_cause::unreachable});
+    test.silent.clear();
+    test.settle();
     CHECK(test.group().phase == group_phase::serving);
     CHECK(test.group().epoch > before + 1);
   }
 }
 
-TEST_CASE("a group that keeps failing is given up after three restarts") {
+TEST_CASE("a new epoch begins at once when all members of the old one are confirmed gone") {
   rehearsal test;
-  for (std::uint64_t life = 1; life < 10 && test.group().phase != group_phase::failed; ++life) {
-    test.a = rehearsal::make_node("a", 0);
-    test.b = rehearsal::make_node("b", 1);
-    test.a.ranks.front().incarnation = test.b.ranks.front().incarnation = life;
-    test.hear_both();
-    test.b.ranks.front().phase = rank_phase::failed;
-    test.b.ranks.front().message = "no luck";
-    test.hear_both();
+  test.settle();
+  test.rank("b").phase = rank_phase::ended;
+  test.hear();
+  test.follow();  // the rank of a is ended and started again
+  rehearsal::start_again(test.rank("b"));
+  test.hear();
+  CHECK(test.group().phase == group_phase::starting);
+  CHECK(test.counts().lease_waits_skipped == 1);
+  CHECK(test.counts().lease_waits == 0);
+}
+
+TEST_CASE("a new epoch waits for the lease of a member that nobody confirms gone") {
+  auto file = rehearsal::two_nodes();
+  file.spares = {{"a", {rank_device_kind::cpu, 1}}};
+  rehearsal test{file};
+  test.settle();
+  auto granted = test.now;
+  test.silent["b"] = true;
+  test.decisions.lose("b");
+  while (test.group().phase != group_phase::starting && test.now < granted + 5s) {
+    test.now += 10ms;
+    test.hear();
+    test.follow();
   }
-  CHECK(test.group().phase == group_phase::failed);
-  CHECK_THAT(test.group().message, ContainsSubstring("no luck"));
+  CHECK(test.group().phase == group_phase::starting);
+  CHECK(test.now - granted >= 1150ms);  // the lease, 5 % and 100 ms
+  CHECK(test.now - granted <= 1200ms);
+  CHECK(test.counts().lease_waits == 1);
+  CHECK(test.counts().spares_used == 1);
+}
+
+TEST_CASE("a node that started again has no rank of the epoch before, and nothing is waited for") {
+  rehearsal test;
+  test.settle();
+  test.decisions.lose("b");
+  test.nodes.at("b") = rehearsal::make_node(test.file, "b");
+  test.nodes.at("b").boot = 2;
+  test.settle();
+  CHECK(test.group().phase == group_phase::serving);
+  CHECK(test.group().members[1].boot == 2);
+  CHECK(test.counts().lease_waits == 0);
+}
+
+TEST_CASE("a lease is granted to the start of a node that reports, and to no other") {
+  rehearsal test;
+  CHECK(!test.decisions.grant_lease("a", 1, test.now));
+  test.hear();
+  CHECK(test.decisions.grant_lease("a", 1, test.now));
+  CHECK(!test.decisions.grant_lease("a", 2, test.now));
+  CHECK(!test.decisions.grant_lease("c", 1, test.now));
 }
 
 TEST_CASE("the revision grows exactly with changes") {
   rehearsal test;
-  test.hear_both();
-  test.hear_both();
+  test.hear();
+  test.hear();
   auto revision = test.decisions.view().revision;
   CHECK(!test.decisions.advance(test.now));
   CHECK(test.decisions.view().revision == revision);
 }
 
+TEST_CASE("without a generation that is written down no epoch begins and groups that serve go on") {
+  auto options = rehearsal::usual();
+  options.generation = 0;
+  rehearsal test{rehearsal::two_nodes(), options};
+  test.settle();
+  CHECK(test.decisions.generation_wanted() == 1);
+  CHECK(test.group().phase == group_phase::gathering);
+  CHECK(test.group().epoch == 0);
+  test.decisions.use_generation(3, false);
+  test.settle();
+  CHECK(test.group().phase == group_phase::serving);
+  CHECK(test.group().epoch == make_epoch(3, 1));
+}
+
+TEST_CASE("an epoch of a generation that was lost is outdone by a greater generation") {
+  rehearsal test;
+  test.settle();
+  CHECK(test.decisions.generation_wanted() == 0);
+  test.nodes.at("b").highest_epoch = make_epoch(9, 4);
+  test.hear();
+  CHECK(test.decisions.generation_wanted() == 10);
+  test.rank("a").phase = rank_phase::ended;
+  test.hear();
+  CHECK(test.group().phase == group_phase::serving);  // it cannot re-form
+  CHECK_THAT(test.group().message, ContainsSubstring("cannot re-form"));
+  test.decisions.use_generation(10, false);
+  test.settle();
+  rehearsal::start_again(test.rank("a"));
+  test.settle();
+  CHECK(test.group().phase == group_phase::serving);
+  CHECK(generation_of(test.group().epoch) == 10);
+  CHECK(test.counts().generations_raised == 1);
+}
+
 TEST_CASE("a topology actor that was started again lets groups that serve go on in their epoch") {
   rehearsal test;
-  test.hear_both();
-  test.start_both();
+  test.settle();
   auto epoch = test.group().epoch;
-  membership restarted{test.file, {.version = "1", .fingerprint = 7, .generation = 6}, test.now};
-  restarted.observe(test.a, test.now);
+  auto options = rehearsal::usual();
+  options.generation = 6;
+  membership restarted{test.file, options, test.now};
+  restarted.observe(test.nodes.at("a"), test.now);
   restarted.advance(test.now);
   CHECK(restarted.view().groups.front().epoch == 0);  // nobody is told to end anything yet
-  restarted.observe(test.b, test.now);
+  restarted.observe(test.nodes.at("b"), test.now);
   restarted.advance(test.now);
   CHECK(restarted.view().groups.front().phase == group_phase::serving);
   CHECK(restarted.view().groups.front().epoch == epoch);
@@ -198,17 +217,31 @@ TEST_CASE("a topology actor that was started again lets groups that serve go on 
 
 TEST_CASE("what is left of a group that served before the topology actor is ended by a greater epoch") {
   rehearsal test;
-  test.hear_both();
-  test.start_both();
+  test.settle();
   auto epoch = test.group().epoch;
-  membership restarted{test.file, {.version = "1", .fingerprint = 7, .generation = 6}, test.now};
-  auto fresh = rehearsal::make_node("a", 0);
+  auto options = rehearsal::usual();
+  options.generation = 6;
+  membership restarted{test.file, options, test.now};
+  rehearsal::start_again(test.rank("a"));
   for (auto wait : {0s, 3s}) {
     test.now += wait;
-    restarted.observe(fresh, test.now);
-    restarted.observe(test.b, test.now);
+    for (const auto& [name, node] : test.nodes)
+      restarted.observe(node, test.now);
     restarted.advance(test.now);
   }
   CHECK(restarted.view().groups.front().phase == group_phase::gathering);
   CHECK(restarted.view().groups.front().epoch > epoch);
+}
+
+TEST_CASE("a new topology actor begins nothing while a node it has not heard of may hold a lease of the old one") {
+  auto file = rehearsal::two_nodes();
+  file.groups.front().tensor = 1;
+  file.groups.front().ranks = {{"a", {}}};
+  rehearsal test{file};
+  test.decisions.use_generation(6, false);
+  test.silent["b"] = true;
+  test.settle();
+  CHECK(test.group().phase == group_phase::gathering);
+  test.pass(1300ms);
+  CHECK(test.group().phase == group_phase::serving);
 }

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "topology/epoch_number.hpp"
+#include "topology/membership.hpp"
+
+namespace troupe {
+
+placement_choice membership::choose(const group_view& view, const group_record& record) const {
+  placement_choice choice;
+  for (const auto& place : record.spec.ranks)
+    choice.homes.push_back(offer_of(place, view));
+  for (const auto& place : file_.spares)
+    choice.spares.push_back(offer_of(place, view));
+  choice.shape = options_.shape;
+  choice.need = options_.need;
+  return choice;
+}
+
+place_offer membership::offer_of(const rank_place& place, const group_view& group) const {
+  place_offer offer{place, availability::absent, 0};
+  const auto device = to_string(place.device);
+  const auto* node = find_node(place.node);
+  const auto* state = find_rank(place.node, device);
+  if (!node || !state || node->state.draining || is_drained(place.node)) return offer;
+  for (const auto& other : view_.groups)
+    if (other.name != group.name && other.find_member(place.node, device)) return offer;
+  offer.free_memory_bytes = state->free_memory_bytes;
+  const auto* member = group.find_member(place.node, device);
+  const bool own = member && member->incarnation == state->incarnation && member->boot == node->state.boot;
+  if (state->phase == rank_phase::present || (own && state->phase <= rank_phase::started))
+    offer.state = availability::present;
+  else if (state->phase <= rank_phase::ended)
+    offer.state = availability::coming;
+  return offer;
+}
+
+std::string membership::describe_missing(const placement& chosen) const {
+  std::string missing;
+  for (const auto& place : chosen.missing) {
+    std::string why;
+    const auto* state = find_rank(place.node, to_string(place.device));
+    if (auto refused = refusal(place.node); !refused.empty())
+      why = ": " + refused;
+    else if (is_drained(place.node))
+      why = ": node " + place.node + " is drained";
+    else if (state && state->phase >= rank_phase::failed && !state->message.empty())
+      why = ": " + state->message;
+    missing += fmt::format("{}{}{}", missing.empty() ? "" : ", ", to_string(place), why);
+  }
+  return missing;
+}
+
+std::string membership::unequal_memory(const placement& chosen) const {
+  std::size_t least = 0, most = 0;
+  std::vector<const rank_state*> states;
+  for (const auto& place : chosen.places)
+    states.push_back(find_rank(place.node, to_string(place.device)));
+  for (std::size_t rank = 0; rank < states.size(); ++rank) {
+    if (states[rank]->free_memory_bytes < states[least]->free_memory_bytes) least = rank;
+    if (states[rank]->free_memory_bytes > states[most]->free_memory_bytes) most = rank;
+  }
+  auto spread = states[most]->free_memory_bytes - states[least]->free_memory_bytes;
+  if (spread <= file_.engine.free_memory_spread_bytes) return {};
+  constexpr double mib = 1024.0 * 1024.0;
+  return fmt::format(
+      "free memory differs by {:.0f} MiB between rank {} ({:.0f} MiB) and rank {} ({:.0f} MiB), more than the "
+      "free_memory_spread of {:.0f} MiB; end what uses memory on {} or raise the bound",
+      static_cast<double>(spread) / mib, least, static_cast<double>(states[least]->free_memory_bytes) / mib, most,
+      static_cast<double>(states[most]->free_memory_bytes) / mib,
+      static_cast<double>(file_.engine.free_memory_spread_bytes) / mib, chosen.places[least].node);
+}
+
+/// True while the group has to wait: until a group that served before this topology actor is whole, and goes on in its
+/// epoch, or will not be. Then a greater epoch ends what is left of it.
+bool membership::adopt(group_view& view, group_record& record, time_point now) {
+  if (view.epoch != 0) return false;
+  std::uint64_t epoch = 0;
+  std::vector<std::pair<const known_node*, const rank_state*>> found;
+  for (const auto& [name, node] : nodes_) {
+    if (!node.refusal.empty()) continue;
+    for (const auto& state : node.state.ranks) {
+      if (state.group != view.name || state.epoch == 0 || state.phase > rank_phase::started) continue;
+      if (state.epoch > epoch) found.clear();
+      epoch = std::max(epoch, state.epoch);
+      if (state.epoch == epoch) found.push_back({&node, &state});
+    }
+  }
+  if (epoch == 0) {
+    // Ranks of a node that is not heard of yet may hold a lease of the topology actor before this one.
+    auto unheard = std::any_of(file_.nodes.begin(), file_.nodes.end(),
+                               [this](const auto& node) { return nodes_.count(node.name) == 0; });
+    return !first_ && unheard && now < lease_over({});
+  }
+  std::sort(found.begin(), found.end(), [](auto& a, auto& b) { return a.second->rank < b.second->rank; });
+  const auto& any = *found.front().second;
+  bool whole = found.size() == std::uint64_t{any.tensor} * any.pipeline;
+  for (std::size_t rank = 0; rank < found.size(); ++rank)
+    whole = whole && found[rank].second->rank == rank && found[rank].second->phase == rank_phase::started;
+  if (whole) {
+    view.epoch = epoch;
+    view.tensor = any.tensor;
+    view.pipeline = any.pipeline;
+    view.full = any.tensor == record.spec.tensor && any.pipeline == record.spec.pipeline;
+    view.members.clear();
+    for (const auto& [node, state] : found)
+      view.members.push_back({state->rank, node->state.node, state->device, node->state.boot, state->incarnation,
+                              state->process, state->door});
+    finish_start(view, record, now);
+    return true;
+  }
+  if (now - record.since <= options_.adoption_grace) {
+    view.message = "waiting for the other ranks of epoch " + epoch_text(epoch);
+    return true;
+  }
+  if (generation_wanted() != 0) return false;  // and gather says what it waits for
+  record.served = true;
+  view.epoch = epoch;
+  end_epoch(view, record,
+            {true, false, loss_cause::unreachable, "not all ranks of epoch " + epoch_text(epoch) + " are left"}, now);
+  for (const auto& [node, state] : found)
+    record.old.push_back({{state->rank, node->state.node, state->device, node->state.boot, state->incarnation, 0, {}},
+                          epoch,
+                          lease_over(node->state.node)});
+  return true;
+}
+
+/// True when no member of an ended epoch can do anything any more.
+bool membership::await_old_members(group_view& view, group_record& record, time_point now) {
+  if (record.old.empty()) return true;
+  std::string waited;
+  for (const auto& old : record.old) {
+    if (is_gone(old, now)) continue;
+    waited += fmt::format("{}{}/{} of epoch {}", waited.empty() ? "" : ", ", old.member.node, old.member.device,
+                          epoch_text(old.epoch));
+  }
+  if (!waited.empty()) {
+    record.waited = true;
+    view.message = "waiting for the end, or the end of the lease, of " + waited;
+    return false;
+  }
+  auto by_lease = std::any_of(record.old.begin(), record.old.end(), [&](auto old) {
+    old.lease_over = time_point::max();
+    return !is_gone(old, now);
+  });
+  ++(by_lease ? view_.counts.lease_waits : view_.counts.lease_waits_skipped);
+  record.old.clear();
+  return true;
+}
+
+/// A group of a smaller shape goes back to the full one when that has been possible for a while.
+void membership::grow(group_view& view, group_record& record, time_point now) {
+  if (view.full) return;
+  auto chosen = place_group(record.spec, choose(view, record));
+  if (!chosen.missing.empty()) {
+    record.full_since.reset();
+    return;
+  }
+  if (!record.full_since) record.full_since = now;
+  if (now - *record.full_since < options_.grow_wait || generation_wanted() != 0) return;
+  ++view_.counts.growths;
+  end_epoch(view, record, {true, false, loss_cause::none, "its places are back: it takes its full shape"}, now);
+}
+
+}  // namespace troupe
