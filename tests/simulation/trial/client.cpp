@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "actors/resumer.hpp"
+
 namespace troupe::simulation {
 namespace {
 
@@ -63,11 +65,10 @@ class client_actor {
 
   caf::behavior make_behavior() {
     self_->set_error_handler([](caf::scheduled_actor*, caf::error&) {});
-    self_->set_down_handler([this](caf::scheduled_actor*, caf::down_msg& down) { on_down(down); });
-    reach();
+    spawn_resumer();
     for (auto& request : draw_requests(options_, number_)) {
       auto wait = request.when > self_->clock().now() ? request.when - self_->clock().now() : span{};
-      self_->run_delayed(wait, [this, request] { submit_when_ready(request); });
+      self_->run_delayed(wait, [this, request] { submit_request(request); });
     }
     return {[this](const answer& piece) { on_answer(piece); }};
   }
@@ -79,29 +80,19 @@ class client_actor {
     request_id id;
   };
 
-  /// Looks for a router, at one node after the other.
-  void reach() {
-    std::string host(1, static_cast<char>('a' + (number_ + tries_++) % options_.nodes));
-    auto again = [this](const caf::error&) { self_->run_delayed(ms(100), [this] { reach(); }); };
-    connect<node_actor>(
-        self_, home_->door(), {host, node_port}, std::chrono::milliseconds{2000},
-        [this, again](node_actor node) {
-          self_->request(node, ms(2000), find_router{})
-              .then(
-                  [this](const router_actor& found) {
-                    router_ = found;
-                    self_->monitor(router_);
-                  },
-                  again);
-        },
-        again);
+  void spawn_resumer() {
+    resumer_options options;
+    for (std::uint64_t i = 0; i < options_.nodes; ++i)
+      options.doors.push_back(
+          {{fmt::format("{}", static_cast<char>('a' + (number_ + i) % options_.nodes)), node_port}, {}});
+    options.network = home_->door();
+    options.make_key = [number = number_, made = std::uint64_t{0}]() mutable {
+      return request_key{number + 1, ++made};
+    };
+    agent_ = home_->system().spawn<resumer_impl>(std::move(options));
   }
 
-  void submit_when_ready(const planned_request& plan) {
-    if (!router_) {
-      self_->run_delayed(ms(50), [this, plan] { submit_when_ready(plan); });
-      return;
-    }
+  void submit_request(const planned_request& plan) {
     auto ticket = ++tickets_;
     request_view view;
     view.client = number_;
@@ -112,8 +103,12 @@ class client_actor {
     watcher_->note(fmt::format("request {} submitted by client {}: {} + {} tokens", entry.number, number_,
                                plan.what.prompt.tokens.size(), plan.what.stops.max_tokens));
     running_[ticket] = {&entry, plan, {}};
-    submit message{ticket, plan.what, caf::actor_cast<answer_sink_actor>(self_), plan.credit};
-    self_->request(router_, ms(60'000), std::move(message))
+    submit message;
+    message.ticket = ticket;
+    message.what = plan.what;
+    message.sink = caf::actor_cast<answer_sink_actor>(self_);
+    message.credit = plan.credit;
+    self_->request(agent_, caf::infinite, std::move(message))
         .then([this, ticket](const accepted& info) { on_accepted(ticket, info); },
               [this, ticket](const caf::error& reason) { on_refused(ticket, reason); });
     if (plan.cancel_after != span{}) self_->run_delayed(plan.cancel_after, [this, ticket] { cancel_request(ticket); });
@@ -131,14 +126,6 @@ class client_actor {
     auto found = running_.find(ticket);
     if (found == running_.end() || found->second.view->lost) return;
     auto code = code_name(reason);
-    // A cluster that has no group yet, or no room: the client asks again, as a new request.
-    if (code == "not_ready" || code == "queue_full" || code == "rank_lost") {
-      watcher_->refused(*found->second.view, code);
-      auto plan = found->second.plan;
-      running_.erase(found);
-      self_->run_delayed(ms(200), [this, plan] { submit_when_ready(plan); });
-      return;
-    }
     watcher_->refused(*found->second.view, code);
     running_.erase(found);
   }
@@ -157,26 +144,15 @@ class client_actor {
 
   void give_credit(std::uint64_t ticket) {
     auto found = running_.find(ticket);
-    if (found != running_.end() && router_) self_->send(router_, grant{found->second.id, 1});
+    if (found != running_.end()) self_->send(agent_, grant{found->second.id, 1});
   }
 
   void cancel_request(std::uint64_t ticket) {
     auto found = running_.find(ticket);
-    if (found == running_.end() || found->second.view->done() || found->second.id.value == 0 || !router_) return;
+    if (found == running_.end() || found->second.view->done() || found->second.id.value == 0) return;
     found->second.view->cancelled = true;
     watcher_->probes().hit(probe::cancelled);
-    self_->send(router_, cancel{found->second.id});
-  }
-
-  /// The router, or the way to it, is gone, and with it this client's requests.
-  void on_down(const caf::down_msg& down) {
-    if (!router_ || down.source != router_.address()) return;
-    watcher_->note(fmt::format("client {} lost its router: {}", number_, to_string(down.reason)));
-    for (auto& [ticket, entry] : running_)
-      if (!entry.view->done()) entry.view->lost = true;
-    running_.clear();
-    router_ = nullptr;
-    reach();
+    self_->send(agent_, cancel{found->second.id});
   }
 
   caf::event_based_actor* self_;
@@ -184,9 +160,8 @@ class client_actor {
   observer* watcher_;
   trial_options options_;
   std::uint64_t number_;
-  std::uint64_t tries_ = 0;
   std::uint64_t tickets_ = 0;
-  router_actor router_;
+  resumer_actor agent_;
   std::map<std::uint64_t, running> running_;
 };
 

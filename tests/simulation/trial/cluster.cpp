@@ -62,7 +62,7 @@ class simulated_launcher : public rank_launcher {
   }
   void kill(const rank_start& start) override {
     if (node_.home != &parent_) return;
-    auto found = owner_.ranks_.find({start.group, start.rank, start.incarnation, parent_.id()});
+    auto found = owner_.ranks_.find({start.device, start.incarnation, parent_.id()});
     if (found != owner_.ranks_.end()) owner_.kill_rank(found->second.public_part, loss_cause::killed);
   }
 
@@ -122,9 +122,10 @@ void cluster::start_node(node_process& which) {
   topology_actor topology;
   if (which.name == file_.nodes.front().name) {
     membership_options membership;
-    membership.fingerprint = file_.fingerprint;
-    membership.generation = ++which.disk.generation;
-    topology = system.spawn<topology_impl>(file_, std::move(membership));
+    membership.shape = {8, 8, 8, 8};
+    topology = system.spawn<topology_impl>(
+        file_, std::move(membership),
+        topology_surroundings{std::make_shared<simulated_generation_store>(which.disk), {}});
     home.keep(caf::actor_cast<caf::actor>(topology));
     if (which.starts > 1) watcher_.probes().hit(probe::topology_restarted);
   }
@@ -165,7 +166,7 @@ void cluster::keep_nodes_up() {
 }
 
 void cluster::launch(node_process& owner, process& parent, const rank_start& start, const node_actor& node) {
-  rank_key key{start.group, start.rank, start.incarnation, parent.id()};
+  rank_key key{start.device, start.incarnation, parent.id()};
   auto& rank = ranks_[key];
   rank.public_part = {start, owner.name, nullptr, std::make_shared<device_health>(), parent.id()};
   rank.parent = &parent;
@@ -173,8 +174,8 @@ void cluster::launch(node_process& owner, process& parent, const rank_start& sta
   world_.time().after(ms(random_.between(1, 40)), [this, key, &owner, &parent] {
     auto found = ranks_.find(key);
     if (found == ranks_.end() || !parent.alive()) return;
-    const auto& [group, number, incarnation, unused] = key;
-    auto& home = world_.start(fmt::format("{}/{}#{}", group, number, incarnation), owner.name);
+    const auto& [device, incarnation, unused] = key;
+    auto& home = world_.start(fmt::format("{}/{}#{}", owner.name, device, incarnation), owner.name);
     found->second.public_part.home = &home;
     world_.wires().connect(home, owner.name, node_port, [this, key](const connect_outcome& outcome) {
       if (outcome.failure || !outcome.actor)
@@ -188,27 +189,21 @@ void cluster::launch(node_process& owner, process& parent, const rank_start& sta
 void cluster::run_rank(const rank_key& key, node_actor node) {
   auto& rank = ranks_.at(key).public_part;
   auto& home = *rank.home;
-  const auto& group = *std::find_if(file_.groups.begin(), file_.groups.end(),
-                                    [&](const auto& g) { return g.name == rank.start.group; });
   scheduler_rank_options options;
-  options.identity.group = rank.start.group;
-  options.identity.rank = rank.start.rank;
+  options.identity.node = rank.node;
+  options.identity.device = rank.start.device;
   options.identity.incarnation = rank.start.incarnation;
   options.identity.process = home.id();
-  options.sampling_rank = (group.pipeline - 1) * group.tensor;
+  options.cluster = cluster_id(file_);
   options.network = home.door();
   options.publish_at = rank.node;
   options.scheduler.context_length = context_tokens;
   options.scheduler.max_batch_tokens = 64;
   options.scheduler.max_sequences = 8;
   options.scheduler.max_queue = 16;
-  options.scheduler.feed_sampled = group.pipeline == 1;
-  options.scheduler.plans_in_flight = group.pipeline == 1 ? 2 : group.pipeline + 1;
   device_options device;
-  device.group = rank.start.group;
-  device.rank = rank.start.rank;
-  device.ranks = group.ranks.size();
-  device.samples = rank.start.rank == options.sampling_rank;
+  device.node = rank.node;
+  device.device = rank.start.device;
   device.block_tokens = block_tokens;
   device.blocks = static_cast<std::uint32_t>(options_.blocks);
   device.vocabulary = options_.vocabulary;
@@ -226,30 +221,23 @@ void cluster::run_rank(const rank_key& key, node_actor node) {
   });
 }
 
-void cluster::count_kill(const std::string& group, std::uint32_t rank) {
-  auto known = watcher_.groups().find(group);
-  if (known == watcher_.groups().end()) return;
-  switch (known->second.phase) {
-    case group_phase::gathering:
-      watcher_.probes().hit(probe::kill_while_gathering);
-      if (!known->second.ended.empty()) watcher_.probes().hit(probe::second_loss_while_reforming);
-      break;
-    case group_phase::starting:
-      watcher_.probes().hit(probe::kill_while_starting);
-      if (!known->second.ended.empty()) watcher_.probes().hit(probe::second_loss_while_reforming);
-      break;
-    case group_phase::serving:
-      watcher_.probes().hit(probe::kill_while_serving);
-      if (rank == 0) watcher_.probes().hit(probe::leader_lost);
-      break;
-    case group_phase::failed:
-      break;
+void cluster::count_kill(const rank_process& which) {
+  for (const auto& [name, group] : watcher_.groups()) {
+    const auto* member = group.find_member(which.node, which.start.device);
+    if (member == nullptr && group.phase != group_phase::gathering) continue;
+    auto again = !group.ended.empty();
+    if (group.phase == group_phase::gathering) watcher_.probes().hit(probe::kill_while_gathering);
+    if (group.phase == group_phase::starting) watcher_.probes().hit(probe::kill_while_starting);
+    if (group.phase != group_phase::serving && again) watcher_.probes().hit(probe::second_loss_while_reforming);
+    if (group.phase != group_phase::serving) continue;
+    watcher_.probes().hit(probe::kill_while_serving);
+    if (member->rank == 0) watcher_.probes().hit(probe::leader_lost);
   }
 }
 
 void cluster::kill_rank(rank_process& which, loss_cause cause) {
-  rank_key key{which.start.group, which.start.rank, which.start.incarnation, which.parent};
-  count_kill(which.start.group, which.start.rank);
+  rank_key key{which.start.device, which.start.incarnation, which.parent};
+  count_kill(which);
   world_.time().after(us(10), [this, key, cause] { rank_ended(key, cause, "killed by signal 9 (Killed)"); });
 }
 
@@ -258,17 +246,16 @@ void cluster::rank_ended(const rank_key& key, loss_cause cause, const std::strin
   auto ended = ranks_.extract(key);
   if (!ended) return;
   auto& rank = ended.mapped();
-  const auto& [group, number, incarnation, unused] = key;
-  watcher_.note(fmt::format("rank {}/{}#{} ends: {}", group, number, incarnation, reason));
+  const auto& [device, incarnation, unused] = key;
+  watcher_.note(fmt::format("rank {}/{}#{} ends: {}", rank.public_part.node, device, incarnation, reason));
   if (rank.public_part.home != nullptr) world_.kill(*rank.public_part.home);
   if (!rank.told || rank.parent == nullptr || !rank.parent->alive()) return;
   auto parent = rank.parent;
-  world_.time().after(us(random_.between(50, 10000)),
-                      [parent, told = caf::actor_cast<caf::actor_addr>(rank.told),
-                       message = rank_exited{group, number, incarnation, cause, reason}] {
-                        if (!parent->alive()) return;
-                        if (auto node = caf::actor_cast<node_actor>(told)) caf::anon_send(node, message);
-                      });
+  world_.time().after(us(random_.between(50, 10000)), [parent, told = caf::actor_cast<caf::actor_addr>(rank.told),
+                                                       message = rank_exited{device, incarnation, cause, reason}] {
+    if (!parent->alive()) return;
+    if (auto node = caf::actor_cast<node_actor>(told)) caf::anon_send(node, message);
+  });
 }
 
 }  // namespace troupe::simulation

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <string>
@@ -42,7 +43,7 @@ class cluster {
     std::uint32_t parent = 0;  ///< process id of its node
   };
 
-  std::vector<node_process>& nodes() { return nodes_; }
+  std::deque<node_process>& nodes() { return nodes_; }
   /// The rank processes that live, in order of their start.
   std::vector<rank_process*> ranks();
 
@@ -57,13 +58,13 @@ class cluster {
 
  private:
   friend class simulated_launcher;
-  /// Group, rank, incarnation and the node process that started it: incarnations begin again with each of those.
-  using rank_key = std::tuple<std::string, std::uint32_t, std::uint64_t, std::uint32_t>;
+  /// Device, incarnation and the node process that started it: incarnations begin again with each of those.
+  using rank_key = std::tuple<std::string, std::uint64_t, std::uint32_t>;
 
   void launch(node_process& owner, process& parent, const rank_start& start, const node_actor& node);
   void run_rank(const rank_key& key, node_actor node);
   void rank_ended(const rank_key& key, loss_cause cause, const std::string& reason);
-  void count_kill(const std::string& group, std::uint32_t rank);
+  void count_kill(const rank_process& which);
 
   world& world_;
   observer& watcher_;
@@ -71,7 +72,7 @@ class cluster {
   random_stream random_;
   cluster_file file_;
   meeting_place meetings_;
-  std::vector<node_process> nodes_;
+  std::deque<node_process> nodes_;
   struct owned_rank {
     rank_process public_part;
     process* parent = nullptr;

@@ -35,10 +35,11 @@ executor_factory make_factory(observer& watcher, std::shared_ptr<device_health> 
     scripted.vocabulary_size = options.vocabulary;
     scripted.blocks = options.blocks;
     scripted.block_tokens = options.block_tokens;
-    scripted.samples = options.samples;
+    const auto rank = view.find_member(options.node, options.device)->rank;
+    scripted.samples = rank == view.sampling_rank();
     scripted.salt_with_epoch = true;
-    scripted.before_step = [&watcher, health, options, loaded = view.epoch](const step_plan& plan) {
-      watcher.step_ran(options.group, options.rank, loaded, plan);
+    scripted.before_step = [&watcher, health, group = view.name, rank, loaded = view.epoch](const step_plan& plan) {
+      watcher.step_ran(group, rank, loaded, plan);
       if (!std::exchange(health->failing, false)) return;
       watcher.probes().hit(probe::engine_failed);
       throw collective_error("the fault injected here");
@@ -69,6 +70,7 @@ class device {
     return {
         [this](const group_view& view) {
           scheduler_ = caf::actor_cast<caf::actor>(self_->current_sender());
+          view_ = view;
           self_->run_delayed(options_.load, [this, view] { self_->send(engine_, view); });
         },
         [this](step_plan& plan) {
@@ -90,12 +92,13 @@ class device {
     if (health_->hung) return watcher_->probes().hit(probe::engine_hung);
     const auto& plan = plans_.front();
     auto me = caf::actor_cast<caf::actor_addr>(self_);
-    meetings_->come({options_.group, plan.epoch.value, plan.step}, options_.rank, options_.ranks,
-                    options_.step * static_cast<std::int64_t>(health_->slower), [home = home_, me, number = begun_] {
+    meetings_->come({view_.name, plan.epoch.value, plan.step}, view_.find_member(options_.node, options_.device)->rank,
+                    view_.members.size(), options_.step * static_cast<std::int64_t>(health_->slower),
+                    [home = home_, me, number = begun_] {
                       if (!home->alive()) return;
                       if (auto strong = caf::actor_cast<caf::actor>(me)) caf::anon_send(strong, number);
                     });
-    if (options_.ranks == 1) return;
+    if (view_.members.size() == 1) return;
     self_->run_delayed(options_.collective_timeout, [this, number = begun_] {
       if (begun_ == number && !health_->hung)
         self_->quit(make_failure(errc::engine_failed, "a rank did not come to the collective in time"));
@@ -116,6 +119,7 @@ class device {
   std::shared_ptr<device_health> health_;
   device_options options_;
   engine_rank_actor engine_;
+  group_view view_;  ///< that it was loaded for
   caf::actor scheduler_;
   std::deque<step_plan> plans_;  ///< those not finished; the first one runs
   std::uint64_t begun_ = 0;      ///< steps finished

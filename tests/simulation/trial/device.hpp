@@ -40,10 +40,8 @@ struct device_health {
 };
 
 struct device_options {
-  std::string group;
-  std::uint32_t rank = 0;
-  std::size_t ranks = 1;
-  bool samples = false;
+  std::string node;
+  std::string device;
   std::uint32_t blocks = 64;
   std::uint32_t block_tokens = 4;
   std::uint64_t vocabulary = 1024;

@@ -115,7 +115,7 @@ void fault_injector::flap_link(const fault& what) {
 void fault_injector::spoil_device(const fault& what) {
   auto* rank = pick_rank(what.draw);
   if (rank == nullptr) return;
-  watcher_.note(fmt::format("fault {}: {} of rank {}/{}", what.number, what.kind, rank->start.group, rank->start.rank));
+  watcher_.note(fmt::format("fault {}: {} of rank {}/{}", what.number, what.kind, rank->node, rank->start.device));
   auto health = rank->health;
   if (what.kind == "hang") {
     health->hung = true;  // for good: only a new process helps

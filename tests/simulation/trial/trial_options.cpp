@@ -81,7 +81,9 @@ trial_options draw_options(std::uint64_t seed, mode which) {
   trial_options o;
   o.seed = seed;
   o.mode = which;
-  auto stream = [&](std::string_view what) { return random_stream{seed, fmt::format("{} {}", to_string(which), what)}; };
+  auto stream = [&](std::string_view what) {
+    return random_stream{seed, fmt::format("{} {}", to_string(which), what)};
+  };
   auto shape = stream("shape"), links = stream("links"), work = stream("work"), faults = stream("fault classes");
   draw_shape(o, shape);
   draw_links(o, links);
