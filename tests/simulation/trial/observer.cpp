@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/simulation/trial/observer.hpp"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "runtime/engine/scripted_executor.hpp"
+
+namespace troupe::simulation {
+
+void observer::note(std::string line) {
+  if (!tracing_) return;
+  constexpr std::size_t notes_max = 20000;
+  notes_.push_back(fmt::format("{:10.6f} {}", seconds_of(time_.now()), line));
+  if (notes_.size() > notes_max) notes_.pop_front();
+}
+
+void observer::broken(std::string invariant, std::string sentence) {
+  note(fmt::format("BROKEN {}: {}", invariant, sentence));
+  if (!violation_) violation_ = {std::move(invariant), std::move(sentence), time_.now()};
+}
+
+request_view& observer::add_request(request_view view) {
+  view.number = requests_.size() + 1;
+  view.since = time_.now();
+  requests_.push_back(std::move(view));
+  return requests_.back();
+}
+
+void observer::accepted(request_view& request) {
+  note(fmt::format("request {} accepted", request.number));
+  if (request.accepted) broken("I3", fmt::format("request {} was accepted twice", request.number));
+  request.accepted = true;
+}
+
+void observer::refused(request_view& request, const std::string& code) {
+  note(fmt::format("request {} refused: {}", request.number, code));
+  if (request.terminals > 0) broken("I3", fmt::format("request {} ended, then was refused", request.number));
+  ++request.terminals;
+  request.error_code = code;
+}
+
+void observer::answered(request_view& request, const answer_event& event) {
+  if (tracing_)
+    note(fmt::format("request {} gets {} tokens from {}{}{}", request.number, event.tokens.size(),
+                     event.tokens.empty() ? -1 : static_cast<int>(event.tokens.front().position),
+                     event.finish == finish_reason::none ? "" : ", finish " + to_string(event.finish),
+                     event.error_code.empty() ? "" : " " + event.error_code));
+  if (request.terminals > 0)
+    return broken("I3", fmt::format("request {} got an answer after its last one", request.number));
+  for (const auto& token : event.tokens)
+    check_token(request, token);
+  if (event.finish == finish_reason::none) return;
+  ++request.terminals;
+  request.finish = event.finish;
+  request.error_code = event.error_code;
+  // Shorter than asked for only where the cluster's KV memory is full with this one request.
+  auto full = request.prompt.size() + request.tokens.size() >= kv_tokens_;
+  if (event.finish == finish_reason::length && !full && request.tokens.size() != request.what.stops.max_tokens)
+    broken("I1", fmt::format("request {} ended with {} tokens, {} were asked for", request.number,
+                             request.tokens.size(), request.what.stops.max_tokens));
+}
+
+/// A delivered token must be the hash of the prompt and all tokens before it, salted with an epoch that was announced;
+/// and the epochs of one group never go back along an answer. Where two epochs give the same token by chance, all
+/// readings are followed.
+void observer::check_token(request_view& request, const answer_token& token) {
+  if (token.position != request.tokens.size())
+    return broken("I2", fmt::format("request {} got position {} where {} was due", request.number, token.position,
+                                    request.tokens.size()));
+  auto all = request.prompt;
+  for (const auto& before : request.tokens)
+    all.push_back(before.token);
+  request.tokens.push_back(token);
+  ++tokens_delivered;
+  auto& readings = floors_[request.number];
+  if (readings.empty() && request.tokens.size() == 1) readings.insert(std::map<std::string, std::uint64_t>{});
+  std::set<std::map<std::string, std::uint64_t>> next;
+  bool explained = false;
+  for (const auto& [group, epochs] : epochs_)
+    for (auto epoch : epochs) {
+      if (scripted_executor::next_token(all, vocabulary_, epoch) != token.token) continue;
+      explained = true;
+      for (auto reading : readings) {
+        if (reading[group] > epoch) continue;
+        reading[group] = epoch;
+        next.insert(std::move(reading));
+      }
+    }
+  if (!explained)
+    return broken("I1", fmt::format("request {} got token {} at position {}, which no epoch gives there",
+                                    request.number, token.token, token.position));
+  if (next.empty())
+    return broken(
+        "I4", fmt::format("request {} got a token of an older epoch at position {}", request.number, token.position));
+  readings = std::move(next);
+}
+
+void observer::epoch_announced(const group_view& group, const std::string& by) {
+  if (group.epoch == 0) return;
+  auto& known = epochs_[group.name];
+  if (known.insert(group.epoch).second) {
+    if (known.upper_bound(group.epoch) != known.end())
+      broken("I5", fmt::format("group {} got epoch {:x} after epoch {:x}", group.name, group.epoch, *known.rbegin()));
+    note(fmt::format("{} announces group {} epoch {:x} {}", by, group.name, group.epoch, to_string(group.phase)));
+  }
+  auto& newest = groups_[group.name];
+  if (group.epoch >= newest.epoch) newest = group;
+}
+
+void observer::step_ran(const std::string& group, std::uint32_t rank, std::uint64_t loaded_epoch,
+                        const step_plan& plan) {
+  tokens_computed += plan.tokens();
+  if (plan.epoch.value != loaded_epoch)
+    broken("I6", fmt::format("rank {} of group {} belongs to epoch {:x} and ran a step of epoch {:x}", rank, group,
+                             loaded_epoch, plan.epoch.value));
+}
+
+void observer::tokens_arrived(const tokens_sampled& message) {
+  auto newest = groups_.find(message.group);
+  if (newest != groups_.end() && newest->second.epoch > message.epoch.value)
+    probes_.hit(probe::tokens_of_an_ended_epoch);
+}
+
+}  // namespace troupe::simulation

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "actors/protocol.hpp"
+#include "runtime/generation.hpp"
+#include "tests/simulation/trial/probes.hpp"
+#include "tests/simulation/world/timeline.hpp"
+
+namespace troupe::simulation {
+
+/// The first promise that was broken.
+struct violation {
+  std::string invariant;  ///< I1 to I15
+  std::string sentence;
+  instant when;
+};
+
+/// What a client knows of one of its requests.
+struct request_view {
+  std::uint64_t number = 0;  ///< unequal for all requests of a run
+  std::size_t client = 0;
+  std::vector<token_id> prompt;
+  generation what;
+  bool submitted = false;
+  bool accepted = false;
+  bool cancelled = false;
+  bool lost = false;  ///< its client died, or gave up because its router was gone
+  std::vector<answer_token> tokens;
+  std::uint32_t terminals = 0;
+  finish_reason finish = finish_reason::none;
+  std::string error_code;
+  instant since{};
+  bool done() const { return terminals > 0 || lost; }
+};
+
+/// Hears of everything that happens, and knows what must never happen.
+class observer {
+ public:
+  /// `kv_tokens`: what the KV blocks of a group hold.
+  observer(timeline& time, std::uint64_t vocabulary, std::uint64_t kv_tokens, bool tracing)
+      : time_(time), vocabulary_(vocabulary), kv_tokens_(kv_tokens), tracing_(tracing) {}
+
+  // What is told.
+  request_view& add_request(request_view view);
+  void accepted(request_view& request);
+  void refused(request_view& request, const std::string& code);
+  void answered(request_view& request, const answer_event& event);
+  void epoch_announced(const group_view& group, const std::string& by);
+  void step_ran(const std::string& group, std::uint32_t rank, std::uint64_t loaded_epoch, const step_plan& plan);
+  void tokens_arrived(const tokens_sampled& message);
+  void broken(std::string invariant, std::string sentence);
+
+  // What is known.
+  const std::optional<violation>& first_violation() const { return violation_; }
+  std::deque<request_view>& requests() { return requests_; }
+  const std::map<std::string, group_view>& groups() const { return groups_; }
+  probe_counts& probes() { return probes_; }
+
+  // What happened, in words; kept only where somebody will read it.
+  bool tracing() const { return tracing_; }
+  void note(std::string line);
+  const std::deque<std::string>& notes() const { return notes_; }
+
+  std::uint64_t tokens_delivered = 0;
+  std::uint64_t tokens_computed = 0;
+
+ private:
+  void check_token(request_view& request, const answer_token& token);
+
+  timeline& time_;
+  std::uint64_t vocabulary_;
+  std::uint64_t kv_tokens_;
+  bool tracing_;
+  std::deque<request_view> requests_;
+  std::map<std::uint64_t, std::set<std::map<std::string, std::uint64_t>>> floors_;  ///< see check_token
+  std::map<std::string, std::set<std::uint64_t>> epochs_;                           ///< of each group, announced
+  std::map<std::string, group_view> groups_;                                        ///< newest view of each
+  std::optional<violation> violation_;
+  probe_counts probes_;
+  std::deque<std::string> notes_;
+};
+
+}  // namespace troupe::simulation

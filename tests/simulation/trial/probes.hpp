@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+namespace troupe::simulation {
+
+/// What must happen now and then: a simulation in which one of these never happens does not test what it is for.
+enum class probe : std::uint8_t {
+  kill_while_gathering,
+  kill_while_starting,
+  kill_while_serving,
+  second_loss_while_reforming,
+  leader_lost,
+  request_moved,
+  tokens_of_an_ended_epoch,
+  connection_lost,
+  one_sided_loss,
+  topology_restarted,
+  router_lost,
+  node_restarted,
+  client_stalled,
+  cancelled,
+  kv_preempted,
+  duplicate_injected,
+  process_thawed_late,
+  engine_hung,
+  engine_failed,
+  count,
+};
+
+inline constexpr std::array<std::string_view, static_cast<std::size_t>(probe::count)> probe_names{
+    "kill while gathering",
+    "kill while starting",
+    "kill while serving",
+    "second loss while re-forming",
+    "leader lost",
+    "request moved to another epoch",
+    "tokens of an ended epoch arrived",
+    "connection lost",
+    "connection lost on one side first",
+    "topology restarted",
+    "router lost",
+    "node restarted",
+    "client stalled",
+    "request cancelled",
+    "sequence preempted",
+    "announcement repeated",
+    "process thawed after its peers gave it up",
+    "engine hung",
+    "engine failed",
+};
+
+/// How often each happened.
+struct probe_counts {
+  std::array<std::uint64_t, static_cast<std::size_t>(probe::count)> of{};
+  void hit(probe which) { ++of[static_cast<std::size_t>(which)]; }
+  void add(const probe_counts& other) {
+    for (std::size_t i = 0; i < of.size(); ++i)
+      of[i] += other.of[i];
+  }
+};
+
+}  // namespace troupe::simulation

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/simulation/trial/trial.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "tests/simulation/trial/client.hpp"
+#include "tests/simulation/trial/cluster.hpp"
+#include "tests/simulation/trial/faults.hpp"
+#include "tests/simulation/world/world.hpp"
+
+namespace troupe::simulation {
+namespace {
+
+constexpr std::uint64_t messages_max = 2'000'000;  // more than any sound run needs: a livelock
+
+class trial {
+ public:
+  trial(const trial_options& options, bool tracing)
+      : options_(options),
+        world_(options.seed, options.links(), static_cast<double>(options.overtaking) / 1000),
+        watcher_(world_.time(), options.vocabulary, options.blocks * block_tokens, tracing),
+        cluster_(world_, watcher_, options),
+        faults_(world_, cluster_, watcher_, options, clients_) {
+    listen();
+  }
+
+  ~trial() {
+    cluster_.let_go();
+    world_.end();
+  }
+  trial(const trial&) = delete;
+  trial& operator=(const trial&) = delete;
+
+  trial_result run() {
+    for (auto& node : cluster_.nodes())
+      cluster_.start_node(node);
+    for (std::uint64_t i = 0; i < options_.clients; ++i)
+      clients_.push_back(&start_client(world_, watcher_, options_, i));
+    faults_.begin();
+    auto busy_until = beginning + ms(options_.busy());
+    pass_until(busy_until, [] { return false; });
+    faults_.end();
+    watcher_.note("faults are over");
+    auto limit = busy_until + std::chrono::seconds(60);
+    while (world_.now() < limit && !ok_to_end() && !watcher_.first_violation()) {
+      pass_until(world_.now() + ms(500), [] { return false; });
+      cluster_.keep_nodes_up();
+    }
+    if (!watcher_.first_violation() && !requests_ended()) watcher_.broken("I14", what_is_open());
+    if (!watcher_.first_violation() && !groups_serve()) watcher_.broken("I14-groups", what_is_open());
+    return result();
+  }
+
+ private:
+  void listen() {
+    world_.wires().on_send = [this](const process& from, const process&, const caf::message& payload) {
+      if (auto view = caf::make_const_typed_message_view<cluster_view>(payload))
+        for (const auto& group : caf::get<0>(view).groups)
+          watcher_.epoch_announced(group, from.name());
+      else if (auto joins = caf::make_const_typed_message_view<join_group>(payload))
+        watcher_.epoch_announced(caf::get<0>(joins).view, from.name());
+    };
+    world_.wires().on_deliver = [this](const process& to, const frame&, const caf::message& payload) {
+      if (watcher_.tracing()) watcher_.note(fmt::format("-> {} {}", to.name(), shorten(to_string(payload))));
+      if (auto view = caf::make_const_typed_message_view<tokens_sampled>(payload))
+        watcher_.tokens_arrived(caf::get<0>(view));
+    };
+    world_.wires().repeat = [this](const caf::message& payload) {
+      // Announcements are made again and again anyway: one more of the same must change nothing.
+      auto announcement = payload.match_elements<cluster_view>() || payload.match_elements<join_group>() ||
+                          payload.match_elements<rank_reported>();
+      if (!announcement || !repeats_.chance(static_cast<double>(options_.duplicate) / 1000)) return false;
+      watcher_.probes().hit(probe::duplicate_injected);
+      return true;
+    };
+    world_.wires().on_complaint = [this](const std::string& what) { watcher_.broken("wire", what); };
+  }
+
+  static std::string shorten(std::string text) {
+    constexpr std::size_t longest = 240;
+    if (text.size() > longest) text.replace(longest, text.size(), "...");
+    return text;
+  }
+
+  template <class Predicate>
+  void pass_until(instant end, Predicate done) {
+    world_.time().at(end, [] {});
+    while (world_.now() < end && !done() && !watcher_.first_violation() && world_.step())
+      if (world_.messages() > messages_max) return watcher_.broken("I14", "the run does not come to an end");
+  }
+
+  bool ok_to_end() { return requests_ended() && groups_serve(); }
+
+  bool requests_ended() {
+    return std::all_of(watcher_.requests().begin(), watcher_.requests().end(),
+                       [this](const auto& request) { return request.done() || !clients_[request.client]->alive(); });
+  }
+
+  bool groups_serve() {
+    return std::all_of(watcher_.groups().begin(), watcher_.groups().end(),
+                       [](const auto& group) { return group.second.phase == group_phase::serving; });
+  }
+
+  std::string what_is_open() {
+    std::string text;
+    for (const auto& request : watcher_.requests())
+      if (!request.done() && clients_[request.client]->alive())
+        text += fmt::format("request {} has not ended; ", request.number);
+    for (const auto& [name, group] : watcher_.groups())
+      if (group.phase != group_phase::serving)
+        text += fmt::format("group {} is {}: {}; ", name, to_string(group.phase), group.message);
+    return text;
+  }
+
+  trial_result result() {
+    trial_result r;
+    r.broken = watcher_.first_violation();
+    watcher_.probes().of[static_cast<std::size_t>(probe::connection_lost)] += world_.wires().lost_connections;
+    r.probes = watcher_.probes();
+    r.trace_hash = world_.trace_hash();
+    r.messages = world_.messages();
+    r.frames = world_.wires().frames;
+    r.requests = watcher_.requests().size();
+    r.tokens = watcher_.tokens_delivered;
+    r.faults = draw_faults(options_).size();
+    r.simulated_seconds = seconds_of(world_.now());
+    r.notes = watcher_.notes();
+    return r;
+  }
+
+  trial_options options_;
+  random_stream repeats_{options_.seed, "repeats"};
+  world world_;
+  observer watcher_;
+  cluster cluster_;
+  std::vector<process*> clients_;
+  fault_injector faults_;
+};
+
+}  // namespace
+
+trial_result run_trial(const trial_options& options, bool tracing) { return trial{options, tracing}.run(); }
+
+}  // namespace troupe::simulation
