@@ -52,7 +52,7 @@ void rank_places::end_outdated(const cluster_view& view) {
     if (outdated(at, view))
       kill(at, true);
     else if (at.state.phase == rank_phase::failed)
-      kill(at, at.state.cause == loss_cause::unreachable);  // it lost a peer: not a fault of its own
+      kill(at, false);
   }
   std::erase_if(places_, [](const auto& x) { return !x.second.listed && !x.second.running; });
 }

@@ -145,7 +145,8 @@ void membership::gather(group_view& view, group_record& record, time_point now) 
   auto chosen = place_group(record.spec, choice);
   if (chosen.places.empty()) {
     auto missing = describe_missing(chosen);
-    const bool over = waited >= limit || (record.served && chosen.hopeless && waited >= options_.shrink_wait);
+    const bool over =
+        waited >= limit || (record.served && chosen.hopeless && !will_start(chosen) && waited >= options_.shrink_wait);
     view.phase = over ? group_phase::failed : group_phase::gathering;
     view.message = !over           ? with_time_left(missing, record.since, now, limit)
                    : record.served ? fmt::format("group {} waits for {}", view.name, missing)

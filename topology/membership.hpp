@@ -139,6 +139,7 @@ class membership {
   placement_choice choose(const group_view& view, const group_record& record) const;
   place_offer offer_of(const rank_place& place, const group_view& group) const;
   std::string describe_missing(const placement& chosen) const;
+  bool will_start(const placement& chosen) const;
   std::string unequal_memory(const placement& chosen) const;
   bool adopt(group_view& view, group_record& record, time_point now);
   bool await_old_members(group_view& view, group_record& record, time_point now);

@@ -53,6 +53,14 @@ std::string membership::describe_missing(const placement& chosen) const {
   return missing;
 }
 
+/// A missing place is started again by itself before long.
+bool membership::will_start(const placement& chosen) const {
+  return std::any_of(chosen.missing.begin(), chosen.missing.end(), [this](const rank_place& place) {
+    const auto* state = find_rank(place.node, to_string(place.device));
+    return state && state->phase == rank_phase::delayed;
+  });
+}
+
 std::string membership::unequal_memory(const placement& chosen) const {
   std::size_t least = 0, most = 0;
   std::vector<const rank_state*> states;
