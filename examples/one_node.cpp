@@ -65,7 +65,7 @@ int run_one_node() {
   // 2. Actors. Nothing is published, so the middleman, which does CAF's networking, stays away.
   system_config config{{.network = false, .threads = 0}};
   caf::actor_system system{config};
-  auto launcher = std::make_shared<thread_launcher>(system, make_rank_recipe(system, file, model));
+  auto launcher = std::make_shared<thread_launcher>(system, make_rank_recipe(system, file, "a", model));
   serving_scope actors{spawn_serving(system, file, model, "a", launcher)};  // they end with this scope
 
   // 3. The topology actor hears of the node, the node launches its rank, the rank loads, the group serves.

@@ -33,7 +33,7 @@ struct own_text_actors {
 
 TEST_CASE("a detokenizer that dies in the middle of answers changes nothing of them") {
   std::function<void()> at_step_ten;
-  script ranks = [&](const rank_start&) {
+  script ranks = [&](const scripted_start&) {
     scripted_options options;
     options.before_step = [&](const step_plan& plan) {
       if (plan.step == 10) at_step_ten();

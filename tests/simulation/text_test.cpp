@@ -15,7 +15,7 @@ using Catch::Matchers::ContainsSubstring;
 
 namespace {
 
-struct text_actors : deterministic_system {
+struct text_pair : deterministic_system {
   prompt_encoder text = prompt_encoder::from_folder(TROUPE_SOURCE_DIR "/models/demo");
   tokenizer_actor encode = system.spawn<tokenizer_impl>(std::make_shared<const prompt_encoder>(text));
   detokenizer_actor decoder = system.spawn<detokenizer_impl>(text.vocabulary());
@@ -46,7 +46,7 @@ struct text_actors : deterministic_system {
 }  // namespace
 
 TEST_CASE("text goes to ids and back through the actors") {
-  text_actors actors;
+  text_pair actors;
   auto ids = actors.ids_of("What is 7 + 5?");
   REQUIRE(!ids.empty());
   caf::anon_send(actors.decoder, open_text{{1}, {}, false});
@@ -54,7 +54,7 @@ TEST_CASE("text goes to ids and back through the actors") {
 }
 
 TEST_CASE("a prompt that is not UTF-8 is the client's error, and the tokenizer goes on") {
-  text_actors actors;
+  text_pair actors;
   std::string sentence;
   CHECK(!actors.ask<tokenized>(actors.encode, tokenize{{prompt_kind::text, "ab\xff", {}, {}}}, &sentence));
   CHECK_THAT(sentence, ContainsSubstring("UTF-8"));
@@ -62,7 +62,7 @@ TEST_CASE("a prompt that is not UTF-8 is the client's error, and the tokenizer g
 }
 
 TEST_CASE("a stop string ends the text before it, counts its tokens, and closes the request's state") {
-  text_actors actors;
+  text_pair actors;
   auto ids = actors.ids_of("one two three");
   caf::anon_send(actors.decoder, open_text{{1}, {"two"}, false});
   auto piece = actors.decode_tokens({1}, ids);
@@ -73,7 +73,7 @@ TEST_CASE("a stop string ends the text before it, counts its tokens, and closes 
 }
 
 TEST_CASE("nothing of a closed request is kept") {
-  text_actors actors;
+  text_pair actors;
   auto ids = actors.ids_of("words");
   caf::anon_send(actors.decoder, open_text{{1}, {}, false});
   actors.decode_tokens({1}, ids);
@@ -82,7 +82,7 @@ TEST_CASE("nothing of a closed request is kept") {
 }
 
 TEST_CASE("opening a request again starts its text from nothing") {
-  text_actors actors;
+  text_pair actors;
   auto ids = actors.ids_of("some words");
   caf::anon_send(actors.decoder, open_text{{1}, {}, false});
   actors.decode_tokens({1}, ids);

@@ -89,6 +89,7 @@ router_actor::behavior_type fan_out(router_actor::pointer self, std::vector<rout
         for (const auto& router : routers)
           self->send(router, message);
       },
+      [=](text_actors& message) { self->send(first, std::move(message)); },
       [=](drain message) { return self->delegate(first, message); },
       [=](get_status message) { return self->delegate(first, message); },
   };
@@ -113,6 +114,8 @@ node_actor::behavior_type be_door(node_actor::pointer, router_actor router) {
       [no](const get_value&) -> caf::result<std::string> { return no(); },
       [no](get_status) -> caf::result<node_status> { return no(); },
       [no](const get_group_statistics&) -> caf::result<group_statistics> { return no(); },
+      [no](const probe_node&) -> caf::result<probe_report> { return no(); },
+      [no](const echo&) -> caf::result<echoed> { return no(); },
       [](drain) {},
   };
 }

@@ -26,7 +26,7 @@ struct small_node {
   system_config config{{.network = false, .threads = 0}};
   caf::actor_system system{config};
   serving_scope actors{spawn_serving(
-      system, file, bundle, "a", std::make_shared<thread_launcher>(system, make_rank_recipe(system, file, bundle)))};
+      system, file, bundle, "a", std::make_shared<thread_launcher>(system, make_rank_recipe(system, file, "a", bundle)))};
   caf::scoped_actor self{system};
 
   small_node() { actors->start(); }
