@@ -155,7 +155,9 @@ bool rank_places::take_exit(const rank_exited& message, time_point now) {
 }
 
 void rank_places::note_end(place& at, time_point now) {
-  at.policy.note_end(now, at.started == time_point{} ? time_point::duration{} : now - at.started);
+  auto served = at.started == time_point{} ? time_point::duration{} : now - at.started;
+  auto whose = at.state.cause == loss_cause::unreachable ? restart_policy::fault::peer : restart_policy::fault::own;
+  at.policy.note_end(now, served, whose);
   at.state.phase = at.policy.down()               ? rank_phase::down
                    : at.policy.next_start() > now ? rank_phase::delayed
                                                   : rank_phase::ended;
