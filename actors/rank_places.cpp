@@ -49,16 +49,17 @@ bool rank_places::outdated(const place& at, const cluster_view& view) const {
 void rank_places::end_outdated(const cluster_view& view) {
   for (auto& [device, at] : places_) {
     if (!at.running) continue;
-    if (outdated(at, view))
-      kill(at, true);
-    else if (at.state.phase == rank_phase::failed)
+    if (at.state.phase == rank_phase::failed)
       kill(at, false);
+    else if (outdated(at, view))
+      kill(at, true);
   }
   std::erase_if(places_, [](const auto& x) { return !x.second.listed && !x.second.running; });
 }
 
 void rank_places::kill(place& at, bool ordered) {
-  at.ordered_end = at.ordered_end || ordered;
+  // What came first counts: a rank that failed makes its epoch outdated, too.
+  if (!std::exchange(at.ending, true)) at.ordered_end = ordered;
   launcher_->kill({at.state.device, at.state.incarnation});
 }
 
@@ -95,7 +96,7 @@ void rank_places::launch(place& at, const node_actor& node, time_point now) {
   at.state = std::move(fresh);
   at.handle = nullptr;
   at.running = true;
-  at.ordered_end = false;
+  at.ending = at.ordered_end = false;
   at.started = {};
   try {
     launcher_->launch({at.state.device, at.state.incarnation}, node);
@@ -154,7 +155,9 @@ bool rank_places::take_exit(const rank_exited& message, time_point now) {
 }
 
 void rank_places::note_end(place& at, time_point now) {
-  at.policy.note_end(now, at.started == time_point{} ? time_point::duration{} : now - at.started);
+  auto served = at.started == time_point{} ? time_point::duration{} : now - at.started;
+  auto whose = at.state.cause == loss_cause::unreachable ? restart_policy::fault::peer : restart_policy::fault::own;
+  at.policy.note_end(now, served, whose);
   at.state.phase = at.policy.down()               ? rank_phase::down
                    : at.policy.next_start() > now ? rank_phase::delayed
                                                   : rank_phase::ended;

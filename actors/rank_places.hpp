@@ -25,6 +25,7 @@ class rank_places {
     scheduler_rank_actor handle;  ///< null until it has reported
     bool running = false;
     bool listed = true;        ///< the file names it
+    bool ending = false;       ///< it is being ended
     bool ordered_end = false;  ///< its end is this node's doing and counts for nothing
     restart_policy policy;
     time_point started{};  ///< since when it has been ready to serve

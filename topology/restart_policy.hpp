@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 
 namespace troupe {
@@ -22,8 +23,12 @@ class restart_policy {
 
   explicit restart_policy(restart_limits limits = {}) : limits_(limits) {}
 
+  /// Whose fault an end is: a rank that lost a peer is well, and is started again without a pause; but not for ever,
+  /// because its word is all there is to tell it from one that cannot reach anybody.
+  enum class fault : std::uint8_t { own, peer };
+
   /// The rank has ended and nobody here had ended it. `served`: for how long it had been ready to serve.
-  void note_end(time_point now, std::chrono::nanoseconds served);
+  void note_end(time_point now, std::chrono::nanoseconds served, fault whose = fault::own);
 
   /// An operator wants it tried again.
   void forgive();
@@ -39,6 +44,7 @@ class restart_policy {
   restart_limits limits_;
   struct life_end {
     time_point when;
+    fault whose = fault::own;
     bool short_life = false;
   };
   std::deque<life_end> ends_;    ///< within the window

@@ -70,7 +70,7 @@ TEST_CASE("every re-formed group has a greater epoch") {
 
 TEST_CASE("a group whose rank fails again and again says so, refuses what is new, and comes back after a while") {
   script always = [](const scripted_start& start) {
-    if (start.incarnation > 1 && start.incarnation <= 4) throw std::runtime_error("no such device");
+    if (start.incarnation > 1 && start.incarnation <= 5) throw std::runtime_error("no such device");
     scripted_options options;
     if (start.incarnation == 1) options.fail_at_step = 2;
     return options;

@@ -36,6 +36,18 @@ TEST_CASE("a rank that had served for a while is started again at once") {
   }
 }
 
+TEST_CASE("a rank that lost a peer is started again without a pause, but not for ever") {
+  restart_policy policy{{.restarts = 0}};
+  restart_policy::time_point now{};
+  for (int life = 0; life < 10; ++life) {
+    policy.note_end(now, 0s, restart_policy::fault::peer);
+    CHECK(!policy.down());
+    CHECK(policy.may_start(now));
+  }
+  policy.note_end(now, 0s, restart_policy::fault::peer);
+  CHECK(policy.down());
+}
+
 TEST_CASE("an operator's word starts a place that is down") {
   restart_policy policy{{.restarts = 0}};
   policy.note_end({}, 5min);
