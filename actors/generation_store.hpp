@@ -20,4 +20,14 @@ class generation_store {
   virtual void store(std::uint64_t generation) = 0;
 };
 
+/// For a cluster that ends with its process, and whose topology actor may end before.
+class memory_generation_store : public generation_store {
+ public:
+  std::uint64_t load() override { return generation_; }
+  void store(std::uint64_t generation) override { generation_ = generation; }
+
+ private:
+  std::uint64_t generation_ = 0;
+};
+
 }  // namespace troupe

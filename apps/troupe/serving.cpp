@@ -285,6 +285,7 @@ serving spawn_serving(caf::actor_system& system, const cluster_file& file, const
   options.model = model.name;
   options.context_tokens = model.context_tokens;
   options.network = network_of(system);
+  if (!generations) generations = std::make_shared<memory_generation_store>();
   options.services = std::make_shared<local_services>(services_of(system, file, model, node, generations));
   serving result;
   result.router = options.services->router();

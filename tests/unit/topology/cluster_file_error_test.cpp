@@ -78,7 +78,7 @@ TEST_CASE("an unknown key is named with the one that was meant") {
   CHECK_THAT(
       problem_of(with("engine: {zzzzzz: 1}")),
       Equals("t.yaml:5: engine.zzzzzz: is no known key; the keys here are threads, block_tokens, kv_memory, kv_blocks, "
-             "max_batch_tokens, max_sequences, max_queue, context, free_memory_spread"));
+             "max_batch_tokens, max_sequences, max_queue, context, hang_timeout, free_memory_spread"));
 }
 
 TEST_CASE("a missing key is named") {
@@ -113,7 +113,8 @@ TEST_CASE("a value of the wrong type is named with the right one") {
   CHECK_THAT(problem_of(with("engine: {kv_memory: 99999999999TiB}")),
              ContainsSubstring("give a size from 1MiB to 16TiB"));
   CHECK_THAT(problem_of(with("weights: rnadom:x")),
-             Equals("t.yaml:5: weights: is rnadom:x; give files, or random:NAME such as random:qwen3-0.6b"));
+             Equals("t.yaml:5: weights: is rnadom:x; give files, random:NAME such as random:qwen3-0.6b, or "
+                    "scripted:TIME from scripted:0ms to scripted:60000ms"));
   CHECK_THAT(problem_of("[]"), Equals("t.yaml:1: is a list; give a map such as {key: value}"));
   CHECK_THAT(problem_of(""), Equals("t.yaml:1: is empty; give a map such as {key: value}"));
 }
