@@ -58,6 +58,24 @@ node_actor::behavior_type node::make_behavior() {
       [this](get_value& message) { return on_get(message); },
       [this](get_status) { return on_status(); },
       [this](const get_group_statistics& message) { return on_group_status(message); },
+      [this](get_trace& message) { return on_trace(message); },
+      [this](read_clock) {
+        return clock_reading{options_.name, machine_identity(), steady_now_ns()};
+      },
+      [this](find_nodes) { return on_find_nodes(); },
+      [this](inject& message) { return on_inject(message); },
+      [this](rank_injector_ready& message) -> caf::result<void> {
+        if (!options_.faults) return faults_refused();
+        return self_->delegate(options_.faults, std::move(message));
+      },
+      [this](list_faults message) -> caf::result<fault_list> {
+        if (!options_.faults) return faults_refused();
+        return self_->delegate(options_.faults, message);
+      },
+      [this](clear_faults message) -> caf::result<void> {
+        if (!options_.faults) return faults_refused();
+        return self_->delegate(options_.faults, message);
+      },
       [this](drain) { return on_drain(); },
   };
 }
@@ -82,6 +100,10 @@ void node::launch(const rank_key& key) {
   rank.running = true;
   try {
     launcher_->launch({key.first, key.second, incarnation}, caf::actor_cast<node_actor>(self_));
+    options_.trace({.count = static_cast<std::uint32_t>(incarnation),
+                    .group = options_.trace.name(key.first),
+                    .rank = static_cast<std::uint16_t>(key.second),
+                    .hop = trace_hop::rank_started});
     spdlog::info("rank-launched group={} rank={} incarnation={}", key.first, key.second, incarnation);
   } catch (const std::runtime_error& error) {
     rank.running = false;
@@ -120,6 +142,11 @@ void node::on_exit(const rank_exited& message) {
   if (rank.state.cause == loss_cause::none) rank.state.cause = message.cause;
   // What the rank said itself before it ended says more than how it ended.
   if (rank.state.message.empty()) rank.state.message = message.reason;
+  options_.trace({.epoch = rank.state.epoch,
+                  .group = options_.trace.name(message.group),
+                  .rank = static_cast<std::uint16_t>(message.rank),
+                  .hop = trace_hop::rank_lost,
+                  .code = static_cast<std::uint8_t>(rank.state.cause)});
   report();
 }
 
@@ -296,6 +323,29 @@ caf::result<group_statistics> node::on_group_status(const get_group_statistics& 
     if (auto leader = leader_of(group)) return self_->delegate(leader, get_status{});
   }
   return make_failure(errc::not_ready, fmt::format("group '{}' does not serve", message.group));
+}
+
+caf::result<trace_answer> node::on_trace(get_trace& message) {
+  if (!options_.traces) return make_failure(errc::not_ready, fmt::format("node {} keeps no records", options_.name));
+  return self_->delegate(options_.traces, std::move(message));
+}
+
+known_nodes node::on_find_nodes() const {
+  known_nodes known{options_.name, {}};
+  for (const auto& spec : file_.nodes)
+    known.nodes.push_back({spec.name, {spec.cluster.host, spec.cluster.port}});
+  return known;
+}
+
+caf::result<std::uint64_t> node::on_inject(inject& message) {
+  if (!options_.faults) return faults_refused();
+  return self_->delegate(options_.faults, inject_here{std::move(message.what), view_});
+}
+
+caf::error node::faults_refused() const {
+  return make_failure(
+      errc::invalid_request,
+      fmt::format("node {} injects no faults: its topology file does not say allow_faults: true", options_.name));
 }
 
 caf::result<void> node::on_drain() {

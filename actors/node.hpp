@@ -10,6 +10,7 @@
 #include "actors/connect.hpp"
 #include "actors/protocol.hpp"
 #include "actors/rank_launcher.hpp"
+#include "runtime/trace/flight_recorder.hpp"
 #include "topology/cluster_file.hpp"
 #include "topology/membership.hpp"
 
@@ -24,6 +25,9 @@ struct node_options {
   std::uint32_t context_tokens = 0;
   network_actor network;  ///< reaches other machines; null in a cluster of one
   std::chrono::milliseconds report_interval{500};
+  tracer trace{};
+  trace_keeper_actor traces{};    ///< has the flight records of this machine; null: none are kept
+  fault_injector_actor faults{};  ///< null: faults are not allowed
 };
 
 /// The supervisor of one machine: starts its ranks, tells the topology actor how they are, tells them which epoch they
@@ -60,6 +64,10 @@ class node {
   caf::result<std::string> on_get(get_value& message);
   caf::result<node_status> on_status();
   caf::result<group_statistics> on_group_status(const get_group_statistics& message);
+  caf::result<trace_answer> on_trace(get_trace& message);
+  known_nodes on_find_nodes() const;
+  caf::result<std::uint64_t> on_inject(inject& message);
+  caf::error faults_refused() const;
   caf::result<void> on_drain();
 
   void launch(const rank_key& key);

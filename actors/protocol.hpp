@@ -6,7 +6,9 @@
 
 #include <caf/all.hpp>
 
+#include "actors/fault_messages.hpp"
 #include "actors/messages.hpp"
+#include "actors/trace_messages.hpp"
 
 namespace troupe {
 
@@ -140,6 +142,11 @@ using node_actor = caf::typed_actor<
     caf::result<node_status>(get_status),
     // Where a group's time goes.
     caf::result<group_statistics>(get_group_statistics),
+    // What `troupe trace` shows, and what it needs to find all of it.
+    caf::result<trace_answer>(get_trace), caf::result<clock_reading>(read_clock), caf::result<known_nodes>(find_nodes),
+    // Breaks something of this node on purpose; an error where the topology file does not allow it.
+    caf::result<std::uint64_t>(inject), caf::result<void>(rank_injector_ready), caf::result<fault_list>(list_faults),
+    caf::result<void>(clear_faults),
     // Drains and ends: no new requests, the accepted ones end, the ranks stop.
     caf::result<void>(drain)>;
 
@@ -226,9 +233,22 @@ CAF_ADD_TYPE_ID(troupe, (troupe::node_actor))
 CAF_ADD_TYPE_ID(troupe, (troupe::topology_actor))
 CAF_ADD_TYPE_ID(troupe, (troupe::scheduler_rank_actor))
 CAF_ADD_TYPE_ID(troupe, (std::vector<troupe::scheduler_rank_actor>))
+CAF_ADD_TYPE_ID(troupe, (troupe::get_trace))
+CAF_ADD_TYPE_ID(troupe, (troupe::trace_answer))
+CAF_ADD_TYPE_ID(troupe, (troupe::read_clock))
+CAF_ADD_TYPE_ID(troupe, (troupe::clock_reading))
+CAF_ADD_TYPE_ID(troupe, (troupe::find_nodes))
+CAF_ADD_TYPE_ID(troupe, (troupe::known_nodes))
+CAF_ADD_TYPE_ID(troupe, (troupe::inject))
+CAF_ADD_TYPE_ID(troupe, (troupe::inject_here))
+CAF_ADD_TYPE_ID(troupe, (troupe::list_faults))
+CAF_ADD_TYPE_ID(troupe, (troupe::fault_list))
+CAF_ADD_TYPE_ID(troupe, (troupe::clear_faults))
+CAF_ADD_TYPE_ID(troupe, (troupe::rank_injector_ready))
+CAF_ADD_TYPE_ID(troupe, (troupe::rank_injector_actor))
 CAF_END_TYPE_ID_BLOCK(troupe)
 
 namespace troupe {
 /// Members whose numbers differ refuse each other.
-inline constexpr int protocol_version = 1;
+inline constexpr int protocol_version = 2;
 }  // namespace troupe

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "actors/trace_notes.hpp"
 #include "runtime/text/stop_matcher.hpp"
 
 namespace troupe {
@@ -73,8 +74,10 @@ caf::result<accepted> router::on_submit(submit& message) {
                0,
                0,
                now + limit,
-               now};
+               now,
+               false};
   auto acceptance = entry.acceptance;
+  note(trace_hop::submitted, entry);
   records_.emplace(id, std::move(entry));
   if (watched_.insert(message.sink.address()).second) self_->monitor(message.sink);
   self_->request(tokenizers_[id.value % tokenizers_.size()], options_.text_timeout, tokenize{std::move(what.prompt)})
@@ -133,6 +136,7 @@ void router::on_tokenized(request_id id, tokenized& result) {
   auto room = context - prompt_tokens;
   request.stops.max_tokens = request.stops.max_tokens == 0 ? room : std::min(request.stops.max_tokens, room);
   self_->send(detokenizer_, open_text{id, found->second.stop_strings, found->second.include_stop});
+  note(trace_hop::tokenized, found->second, prompt_tokens);
   place(found->second);
 }
 
@@ -156,6 +160,7 @@ void router::place(record& entry) {
   entry.group = best->name;
   entry.epoch = best->epoch;
   auto id = entry.request.id;
+  note(trace_hop::enqueued, entry, entry.request.tokens.size());
   self_->request(best->leader, options_.enqueue_timeout, enqueue{best->epoch, entry.request})
       .then([this, id] { on_admitted(id); },
             [this, id, at = best->epoch](const caf::error& reason) { on_enqueue_failed(id, at, reason); });
@@ -165,6 +170,7 @@ void router::on_admitted(request_id id) {
   auto found = records_.find(id);
   if (found == records_.end() || !found->second.acceptance.pending()) return;
   ++status_.accepted;
+  note(trace_hop::admitted, found->second);
   spdlog::debug("request-accepted request={} group={} epoch={} prompt_tokens={}", id.value, found->second.group,
                 found->second.epoch.value, found->second.request.prompt_tokens);
   found->second.acceptance.deliver(accepted{id, found->second.request.prompt_tokens, options_.model.name});
@@ -229,6 +235,8 @@ void router::apply(record& entry, request_update& update, std::vector<answer_pie
                                                                        token.position, entry.request.tokens.size())));
     }
     if (token.position == entry.request.prompt_tokens) entry.cached_tokens = update.cached_tokens;
+    if (std::exchange(entry.resumes, false))
+      note(trace_hop::resumed, entry, token.position - entry.request.prompt_tokens);
     entry.request.tokens.push_back(token.token);
     piece.tokens.push_back(token.token);
     auto answer_position = token.position - entry.request.prompt_tokens;
@@ -288,10 +296,13 @@ void router::deliver(record_map::iterator entry) {
   auto& [id, request] = *entry;
   while (auto event = request.stream.take()) {
     request.moved = self_->clock().now();
+    if (!event->tokens.empty() && is_noted(event->tokens.front().position, event->tokens.size()))
+      note(trace_hop::delivered, request, event->tokens.back().position);
     self_->send(request.sink, answer{request.ticket, id, std::move(*event)});
   }
   if (!request.stream.finished()) return;
   ++status_.completed;
+  note(trace_hop::finished, request, request.request.tokens.size() - request.request.prompt_tokens);
   spdlog::debug("request-completed request={} finish={} tokens={}", id.value, to_string(request.ending),
                 request.request.tokens.size() - request.request.prompt_tokens);
   forget(entry);
@@ -300,6 +311,7 @@ void router::deliver(record_map::iterator entry) {
 /// Ends a request that no group has admitted: the error is the answer to `submit`.
 void router::refuse(record_map::iterator entry, const caf::error& reason) {
   ++status_.refused;
+  note(trace_hop::failed, entry->second, 0, trace_code(reason));
   entry->second.acceptance.deliver(reason);
   forget(entry);
 }
@@ -310,6 +322,7 @@ void router::fail(record_map::iterator entry, const caf::error& reason, finish_r
   abort_in_group(request);
   if (request.acceptance.pending()) return refuse(entry, reason);
   ++(how == finish_reason::abort ? status_.cancelled : status_.failed);
+  note(trace_hop::failed, request, usage_of(request).completion_tokens, trace_code(reason));
   spdlog::info("request-ended request={} group={} epoch={} reason={} sentence=\"{}\"", id.value, request.group,
                request.epoch.value, code_name(reason), describe(reason));
   answer_event event;
@@ -351,6 +364,8 @@ void router::on_groups(serving_groups& message) {
       lost.push_back(id);
       continue;
     }
+    if (!entry.group.empty()) note(trace_hop::moved, entry, entry.request.tokens.size());
+    entry.resumes = true;
     if (!entry.group.empty())
       spdlog::info("request-moved request={} group={} epoch={} tokens={}", id.value, entry.group, entry.epoch.value,
                    entry.request.tokens.size());
@@ -394,6 +409,18 @@ usage router::usage_of(const record& entry) const {
   return {request.prompt_tokens,
           static_cast<std::uint32_t>(request.tokens.size() - std::min(prompt, request.tokens.size())),
           entry.cached_tokens};
+}
+
+/// `count` is a position where the hop has one.
+void router::note(trace_hop hop, const record& entry, std::size_t count, std::uint8_t code) const {
+  const auto number = static_cast<std::uint32_t>(count);
+  options_.trace({.request = trace_key_of(entry.request.id),
+                  .epoch = entry.epoch.value,
+                  .position = hop == trace_hop::delivered || hop == trace_hop::resumed ? number : 0,
+                  .count = hop == trace_hop::delivered || hop == trace_hop::resumed ? 0 : number,
+                  .group = options_.trace.name(entry.group),
+                  .hop = hop,
+                  .code = code});
 }
 
 }  // namespace troupe

@@ -9,6 +9,7 @@
 
 #include "actors/answer_stream.hpp"
 #include "actors/protocol.hpp"
+#include "runtime/trace/flight_recorder.hpp"
 
 namespace troupe {
 
@@ -28,6 +29,7 @@ struct router_options {
   std::chrono::milliseconds stall_limit{60'000};      ///< without credit while something waits
   std::chrono::milliseconds text_timeout{30'000};     ///< for an answer of tokenizer or detokenizer
   std::chrono::milliseconds enqueue_timeout{10'000};  ///< for an answer of a group
+  tracer trace{};
 };
 
 /// Owns every request from acceptance to its last token: the prompt's ids, the settings, the tokens so far. It asks a
@@ -61,7 +63,8 @@ class router {
     std::uint32_t cached_tokens = 0;
     int attempts = 0;  ///< of groups that were gone when it was given to them
     time_point deadline;
-    time_point moved;  ///< when the client last took something
+    time_point moved;      ///< when the client last took something
+    bool resumes = false;  ///< has got no token since its group was lost
   };
   using record_map = std::map<request_id, record>;
 
@@ -88,6 +91,7 @@ class router {
   void forget(record_map::iterator entry);
   void tick();
   usage usage_of(const record& entry) const;
+  void note(trace_hop hop, const record& entry, std::size_t count = 0, std::uint8_t code = 0) const;
 
   router_actor::impl* self_;
   std::vector<tokenizer_actor> tokenizers_;

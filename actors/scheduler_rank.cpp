@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "actors/trace_notes.hpp"
+
 namespace troupe {
 namespace {
 
@@ -132,14 +134,15 @@ void scheduler_rank::on_result(step_result& result) {
   if (--in_flight_ == 0) statistics_.active_us += microseconds(self_->clock().now() - active_since_);
   auto outcome = scheduler_->complete(result);
   pump();  // the devices first, the clients after
-  tell_routers(outcome);
+  tell_routers(outcome, result.step);
 }
 
-void scheduler_rank::tell_routers(step_outcome& outcome) {
+void scheduler_rank::tell_routers(step_outcome& outcome, std::uint64_t step) {
   std::map<router_actor, tokens_sampled> parcels;
   for (auto& update : outcome.updates) {
     auto router = routers_.find(update.request);
     if (router == routers_.end()) continue;
+    note_tokens(options_.trace, update, view_.epoch, step);
     parcels[router->second].updates.push_back(std::move(update));
     if (parcels[router->second].updates.back().finish != finish_reason::none) routers_.erase(router);
   }
@@ -178,6 +181,7 @@ void scheduler_rank::start(const group_view& view) {
   view_ = view;
   state_.phase = rank_phase::starting;
   state_.epoch = view.epoch;
+  note_rank(options_.trace, trace_hop::rank_joins, state_);
   spdlog::info("rank-joins group={} rank={} epoch={}", state_.group, state_.rank, view.epoch);
   self_->send(engine_, view);
 }
@@ -224,6 +228,7 @@ void scheduler_rank::lead() {
   options.blocks = view_.blocks;
   options.block_tokens = view_.block_tokens;
   scheduler_.emplace(std::move(options));
+  note_rank(options_.trace, trace_hop::rank_leads, state_);
   spdlog::info("group-serves group={} epoch={} ranks={} blocks={} block_tokens={}", state_.group, view_.epoch,
                view_.members.size(), view_.blocks, view_.block_tokens);
 }
@@ -235,6 +240,7 @@ void scheduler_rank::fail(loss_cause cause, std::string reason) {
   state_.phase = rank_phase::failed;
   state_.cause = cause;
   state_.message = std::move(reason);
+  note_rank(options_.trace, trace_hop::rank_lost, state_);
   scheduler_.reset();
   tell_node();
 }

@@ -10,6 +10,7 @@
 #include "actors/connect.hpp"
 #include "actors/protocol.hpp"
 #include "runtime/scheduler/scheduler.hpp"
+#include "runtime/trace/flight_recorder.hpp"
 
 namespace troupe {
 
@@ -21,6 +22,7 @@ struct scheduler_rank_options {
   network_actor network;   ///< opens and reaches ports; null where no rank is in another process
   std::string publish_at;  ///< address where ranks of other processes reach this one; empty: nobody has to
   std::chrono::milliseconds connect_timeout{5000};  ///< for rank 0 to reach each other rank; tried again on failure
+  tracer trace{};
 };
 
 /// Gives a group's scheduler a mailbox on rank 0: admits requests, sends each numbered plan to every rank, tells the
@@ -51,7 +53,7 @@ class scheduler_rank {
   void reach_peers(const join_group& message);
   void lead();
   void pump();
-  void tell_routers(step_outcome& outcome);
+  void tell_routers(step_outcome& outcome, std::uint64_t step);
   void fail(loss_cause cause, std::string reason);
   void tell_node();
   void report();

@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "actors/trace_notes.hpp"
+
 namespace troupe {
 namespace {
 
@@ -15,8 +17,11 @@ constexpr std::size_t value_bytes_max = 64 * 1024;
 
 }  // namespace
 
-topology::topology(topology_actor::impl* self, cluster_file file, membership_options options)
-    : self_(self), file_(file), membership_(std::move(file), std::move(options), self->clock().now()) {}
+topology::topology(topology_actor::impl* self, cluster_file file, membership_options options, tracer trace)
+    : self_(self),
+      file_(file),
+      membership_(std::move(file), std::move(options), self->clock().now()),
+      trace_(std::move(trace)) {}
 
 topology_actor::behavior_type topology::make_behavior() {
   self_->set_error_handler([](caf::scheduled_actor*, caf::error&) {});
@@ -63,6 +68,7 @@ void topology::advance() {
   const auto& view = membership_.view();
   for (std::size_t i = 0; i < view.groups.size(); ++i) {
     const auto &was = before.groups[i], &is = view.groups[i];
+    note_change(trace_, was, is);
     if (was.phase != is.phase || was.epoch != is.epoch)
       spdlog::info("group-{} group={} epoch={} message=\"{}\"", to_string(is.phase), is.name, is.epoch, is.message);
     else if (was.message != is.message && is.phase != group_phase::serving)

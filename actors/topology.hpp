@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "actors/protocol.hpp"
+#include "runtime/trace/flight_recorder.hpp"
 #include "topology/membership.hpp"
 
 namespace troupe {
@@ -16,7 +17,7 @@ class topology {
  public:
   static inline const char* name = "topology";
 
-  topology(topology_actor::impl* self, cluster_file file, membership_options options);
+  topology(topology_actor::impl* self, cluster_file file, membership_options options, tracer trace = {});
 
   topology_actor::behavior_type make_behavior();
 
@@ -32,6 +33,7 @@ class topology {
   topology_actor::impl* self_;
   cluster_file file_;
   membership membership_;
+  tracer trace_;
   std::map<std::string, node_actor> nodes_;  ///< by name, those heard of
   std::map<std::string, std::string> values_;
   std::map<std::string, std::vector<caf::typed_response_promise<std::string>>> waiting_;  ///< for a value

@@ -39,6 +39,10 @@ void for_each_event(const std::vector<node_records>& answers, std::int64_t wall_
 
 void note_problems(const std::vector<node_records>& answers, request_trace& trace) {
   for (const auto& answer : answers) {
+    if (!answer.problem.empty()) {
+      trace.problems.push_back(answer.problem);
+      continue;
+    }
     if (answer.truncated)
       trace.problems.push_back(
           fmt::format("node {} noted more than its answer may hold; steps are left out first", answer.node));
@@ -116,10 +120,22 @@ void learn(epoch_table& epochs, const traced_event& x) {
   }
 }
 
-bool names_loss(const traced_event& x, const request_recovery& recovery) {
-  if (x.event.hop != trace_hop::rank_lost) return false;
-  return x.event.epoch == recovery.old_epoch &&
-         (x.group.empty() || recovery.group.empty() || x.group == recovery.group);
+/// How much a cause explains: what follows from a loss elsewhere is noted as well, by the ranks that suffer from it.
+int weight_of(std::uint8_t cause) {
+  constexpr std::array weights{0, 2, 3, 4, 1};
+  return cause < weights.size() ? weights[cause] : 0;
+}
+
+/// The loss that ended an epoch: of those noted before the fence the one that explains most.
+const traced_event* find_loss(const request_recovery& recovery, const std::vector<traced_event>& all) {
+  const traced_event* found = nullptr;
+  for (const auto& x : all) {
+    if (x.event.hop != trace_hop::rank_lost || x.event.epoch != recovery.old_epoch || x.group != recovery.group)
+      continue;
+    if (found && recovery.fenced_ns != 0 && x.time_ns > recovery.fenced_ns) break;
+    if (!found || weight_of(x.event.code) > weight_of(found->event.code)) found = &x;
+  }
+  return found;
 }
 
 request_recovery begin_recovery(const traced_event& moved, const std::vector<traced_event>& all,
@@ -129,20 +145,18 @@ request_recovery begin_recovery(const traced_event& moved, const std::vector<tra
   recovery.old_epoch = moved.event.epoch;
   recovery.tokens_kept = moved.event.count;
   if (auto old = epochs.find(recovery.old_epoch); old != epochs.end()) recovery.last_step_ns = old->second.last_work_ns;
-  for (const auto& x : all)
-    if (names_loss(x, recovery)) {
-      recovery.cause = cause_of(x.event.code);
-      recovery.lost = x.event.rank == trace_none ? x.group : fmt::format("{}/{}", x.group, x.event.rank);
-      recovery.noticed_by = fmt::format("{} on node {}", x.role, x.node);
-      recovery.noticed_ns = x.time_ns;
-      break;
-    }
   // The fence is the new epoch's event; the first one of the group after the old epoch's last work is it.
   for (const auto& x : all)
     if (x.event.hop == trace_hop::epoch_fenced && x.event.epoch > recovery.old_epoch && x.group == recovery.group) {
       recovery.fenced_ns = x.time_ns;
       break;
     }
+  if (const auto* x = find_loss(recovery, all)) {
+    recovery.cause = cause_of(x->event.code);
+    recovery.lost = x->event.rank == trace_none ? x->group : fmt::format("{}/{}", x->group, x->event.rank);
+    recovery.noticed_by = fmt::format("{} on node {}", x->role, x->node);
+    recovery.noticed_ns = x->time_ns;
+  }
   return recovery;
 }
 

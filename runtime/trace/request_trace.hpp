@@ -17,6 +17,7 @@ struct node_records {
   clock_offset clock;
   std::vector<flight_record> records;
   bool truncated = false;
+  std::string problem{};  ///< why this node gave nothing, in a sentence
 };
 
 /// An event with its time on our clock and the words for its numbers.

@@ -29,21 +29,19 @@ std::optional<trace_key> parse_trace_key(std::string_view text);
 /// What happened. The values travel and are stored: append only.
 enum class trace_hop : std::uint8_t {
   // The way of a request.
-  submitted,     ///< router: arrived
-  tokenized,     ///< router: count = prompt tokens
-  enqueued,      ///< router: given to `group`, in `epoch`; count = tokens it had, prompt and answer
-  admitted,      ///< router: the group has taken it
-  planned,       ///< rank 0: in the plan of `step`; count = tokens fed
-  step_begun,    ///< rank: its engine began `step`; count = tokens fed
-  step_done,     ///< rank: count = tokens sampled
-  sampled,       ///< router: has the token of `position`
-  text,          ///< router: has text up to `position`
-  delivered,     ///< router: sent to the client up to `position`
-  acknowledged,  ///< router: the client has everything before `position`
-  moved,         ///< router: its epoch ended; count = tokens it had
-  resumed,       ///< router: the first token after a move
-  finished,      ///< router: count = tokens of the answer
-  failed,        ///< router: code = errc
+  submitted,   ///< router: arrived
+  tokenized,   ///< router: count = prompt tokens
+  enqueued,    ///< router: given to `group`, in `epoch`; count = tokens it had, prompt and answer
+  admitted,    ///< router: the group has taken it
+  planned,     ///< rank 0: in the plan of `step`; count = tokens fed
+  step_begun,  ///< rank: its engine began `step`; count = tokens fed
+  step_done,   ///< rank: count = tokens sampled
+  sampled,     ///< rank 0: `step` gave `count` tokens from `position` on, which counts the prompt too
+  delivered,   ///< router: sent to the client up to `position`
+  moved,       ///< router: its epoch ended; count = tokens it had
+  resumed,     ///< router: the first token after a move
+  finished,    ///< router: count = tokens of the answer
+  failed,      ///< router: code = errc
   // Of groups, nodes and ranks.
   rank_started,    ///< node: launched it; count = incarnation
   rank_lost,       ///< node or rank: code = loss_cause

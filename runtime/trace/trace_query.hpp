@@ -21,6 +21,21 @@ struct trace_query {
   trace_order order = trace_order::last;
 };
 
+template <class Inspector>
+bool inspect(Inspector& f, trace_key& x) {
+  return f.object(x).fields(f.field("high", x.high), f.field("low", x.low));
+}
+template <class Inspector>
+bool inspect(Inspector& f, trace_query& x) {
+  auto get = [&x] { return x.order == trace_order::slowest; };
+  auto set = [&x](bool slowest) {
+    x.order = slowest ? trace_order::slowest : trace_order::last;
+    return true;
+  };
+  return f.object(x).fields(f.field("request", x.request), f.field("epochs", x.epochs), f.field("from_ns", x.from_ns),
+                            f.field("to_ns", x.to_ns), f.field("requests", x.requests), f.field("slowest", get, set));
+}
+
 inline constexpr std::size_t trace_report_bytes_max = 1U << 20U;
 inline constexpr std::size_t trace_epochs_max = 1024;
 inline constexpr std::uint32_t trace_requests_max = 1000;

@@ -27,11 +27,10 @@ std::string detail_of(const traced_event& x) {
     case trace_hop::planned:
       return fmt::format("{}{}{}feeds {} tokens", in, epoch, step, e.count);
     case trace_hop::sampled:
+      return fmt::format("{}{}gives position {}", epoch, step, e.position);
     case trace_hop::resumed:
       return fmt::format("{}{}{}token {}", in, epoch, step, e.position);
-    case trace_hop::text:
     case trace_hop::delivered:
-    case trace_hop::acknowledged:
       return fmt::format("up to token {}", e.position);
     case trace_hop::moved:
       return fmt::format("{}{}is over; kept {} tokens", in, epoch, e.count);

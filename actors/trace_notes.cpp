@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "actors/trace_notes.hpp"
+
+namespace troupe {
+namespace {
+
+/// Why the epoch before this view was given up.
+std::uint8_t cause_of(const group_view& is) {
+  return is.ended.empty() ? 0 : static_cast<std::uint8_t>(is.ended.back().cause);
+}
+
+}  // namespace
+
+void note_change(const tracer& trace, const group_view& was, const group_view& is) {
+  if (!trace || (was.phase == is.phase && was.epoch == is.epoch)) return;
+  auto note = [&](trace_hop hop, std::uint8_t code = 0) {
+    trace({.epoch = is.epoch, .group = trace.name(is.name), .hop = hop, .code = code});
+  };
+  auto in_use = [](group_phase phase) { return phase == group_phase::starting || phase == group_phase::serving; };
+  if (in_use(was.phase) && (was.epoch != is.epoch || !in_use(is.phase))) note(trace_hop::epoch_fenced, cause_of(is));
+  if (is.phase == group_phase::starting) note(trace_hop::epoch_assigned);
+  if (is.phase == group_phase::serving) note(trace_hop::epoch_serves);
+  if (is.phase == group_phase::failed) note(trace_hop::group_failed);
+}
+
+void note_rank(const tracer& trace, trace_hop hop, const rank_state& state) {
+  trace({.epoch = state.epoch,
+         .group = trace.name(state.group),
+         .rank = static_cast<std::uint16_t>(state.rank),
+         .hop = hop,
+         .code = static_cast<std::uint8_t>(state.cause)});
+}
+
+void note_tokens(const tracer& trace, const request_update& update, std::uint64_t of_epoch, std::uint64_t step) {
+  if (!trace || update.tokens.empty()) return;
+  const auto& first = update.tokens.front();
+  if (update.finish == finish_reason::none && !is_noted(first.position, update.tokens.size())) return;
+  trace({.request = trace_key_of(update.request),
+         .epoch = of_epoch,
+         .step = step,
+         .position = first.position,
+         .count = static_cast<std::uint32_t>(update.tokens.size()),
+         .hop = trace_hop::sampled});
+}
+
+std::uint8_t trace_code(const caf::error& reason) {
+  return reason.category() == caf::type_id_v<errc> ? reason.code() : std::uint8_t{0};
+}
+
+}  // namespace troupe

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <caf/all.hpp>
+
+#include "actors/errors.hpp"
+#include "actors/protocol.hpp"
+#include "runtime/scheduler/step_outcome.hpp"
+#include "runtime/trace/flight_recorder.hpp"
+#include "topology/membership.hpp"
+
+namespace troupe {
+
+/// Notes what became of a group between two views: an epoch is fenced, assigned, serves, or there will be none.
+void note_change(const tracer& trace, const group_view& was, const group_view& is);
+
+/// Notes what a rank is doing, or why it is lost.
+void note_rank(const tracer& trace, trace_hop hop, const rank_state& state);
+
+/// Notes the first tokens that a step gave to a request, and of those after them every 32nd: a ring that held each
+/// would hold a second.
+void note_tokens(const tracer& trace, const request_update& update, std::uint64_t of_epoch, std::uint64_t step);
+
+/// True when one of `count` positions from `position` on is noted.
+constexpr bool is_noted(std::uint32_t position, std::size_t count) {
+  constexpr std::uint32_t every = 32;
+  return position < 2 || position % every + count > every || position % every == 0;
+}
+
+/// The number of an error, 0 when it is none of ours.
+std::uint8_t trace_code(const caf::error& reason);
+
+}  // namespace troupe
