@@ -33,7 +33,8 @@ std::uint64_t fault_injection::hang(fault_target who, std::chrono::milliseconds 
   return inject(fault_kind::hang, std::move(who), when, span);
 }
 
-std::uint64_t fault_injection::slow(fault_target who, double factor, std::chrono::milliseconds delay, fault_moment when) {
+std::uint64_t fault_injection::slow(fault_target who, double factor, std::chrono::milliseconds delay,
+                                    fault_moment when) {
   fault what;
   what.kind = fault_kind::slow;
   what.target = std::move(who);
@@ -45,7 +46,8 @@ std::uint64_t fault_injection::slow(fault_target who, double factor, std::chrono
   return inject(what);
 }
 
-std::uint64_t fault_injection::inject(fault_kind kind, fault_target who, fault_moment when, std::chrono::milliseconds span) {
+std::uint64_t fault_injection::inject(fault_kind kind, fault_target who, fault_moment when,
+                                      std::chrono::milliseconds span) {
   fault what;
   what.kind = kind;
   what.target = std::move(who);

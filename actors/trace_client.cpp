@@ -87,9 +87,15 @@ request_trace trace_client::trace(trace_key request) {
   trace_query query;
   query.request = request;
   auto own = collect(query, false);
+  if (auto full = full_name(own, request); full != request) {
+    query.request = request = full;
+    own = collect(query, false);
+  }
   auto [first, last] = times_of(own, request);
   if (last == 0) return merge_trace(own, request, wall_offset_now());
   query.epochs = epochs_of(own, request);
+  query.names = names_of(own, request);
+  if (query.names.size() > trace_epochs_max) query.names.resize(trace_epochs_max);
   if (query.epochs.size() > trace_epochs_max) query.epochs.resize(trace_epochs_max);
   query.from_ns = static_cast<std::uint64_t>(std::max<std::int64_t>(0, first - around_ns));
   query.to_ns = static_cast<std::uint64_t>(last + around_ns);

@@ -9,7 +9,49 @@ std::uint8_t cause_of(const group_view& is) {
   return is.ended.empty() ? 0 : static_cast<std::uint8_t>(is.ended.back().cause);
 }
 
+trace_key key_of(const request_record& entry) {
+  return entry.key ? trace_key{entry.key.high, entry.key.low} : trace_key_of(entry.id);
+}
+
 }  // namespace
+
+void note_request(const tracer& trace, trace_hop hop, const request_record& entry, std::size_t count,
+                  std::uint8_t code) {
+  std::uint64_t other_name = 0;
+  if (hop == trace_hop::submitted) other_name = entry.id.value;
+  if (hop == trace_hop::enqueued) other_name = entry.request.id.value;
+  trace({.request = key_of(entry),
+         .epoch = entry.epoch.value,
+         .step = other_name,
+         .count = static_cast<std::uint32_t>(count),
+         .group = trace.name(entry.group),
+         .hop = hop,
+         .code = code});
+}
+
+void note_move(const tracer& trace, request_record& entry) {
+  note_request(trace, trace_hop::moved, entry, entry.request.tokens.size());
+  entry.resumes = true;
+}
+
+void note_resumption(const tracer& trace, request_record& entry) {
+  if (!entry.resumes) return;
+  entry.resumes = false;
+  trace({.request = key_of(entry),
+         .epoch = entry.epoch.value,
+         .position = entry.output_tokens(),
+         .group = trace.name(entry.group),
+         .hop = trace_hop::resumed});
+}
+
+void note_delivery(const tracer& trace, const request_record& entry, const std::vector<answer_token>& tokens) {
+  if (!trace || tokens.empty() || !is_noted(tokens.front().position, tokens.size())) return;
+  trace({.request = key_of(entry),
+         .epoch = entry.epoch.value,
+         .position = tokens.back().position,
+         .count = static_cast<std::uint32_t>(tokens.size()),
+         .hop = trace_hop::delivered});
+}
 
 void note_change(const tracer& trace, const group_view& was, const group_view& is) {
   if (!trace || (was.phase == is.phase && was.epoch == is.epoch)) return;

@@ -5,6 +5,7 @@
 
 #include "actors/errors.hpp"
 #include "actors/protocol.hpp"
+#include "actors/request_record.hpp"
 #include "runtime/scheduler/step_outcome.hpp"
 #include "runtime/trace/flight_recorder.hpp"
 #include "topology/membership.hpp"
@@ -20,6 +21,18 @@ void note_rank(const tracer& trace, trace_hop hop, const rank_state& state);
 /// Notes the first tokens that a step gave to a request, and of those after them every 32nd: a ring that held each
 /// would hold a second.
 void note_tokens(const tracer& trace, const request_update& update, std::uint64_t of_epoch, std::uint64_t step);
+
+/// Notes a hop of a request. Its key is the client's where there is one, else its number; `submitted` and `enqueued`
+/// say in `step` how else it is called: by clients, and in its group.
+void note_request(const tracer& trace, trace_hop hop, const request_record& entry, std::size_t count = 0,
+                  std::uint8_t code = 0);
+
+/// Notes that a request's epoch is over; and, with the next token, that it goes on.
+void note_move(const tracer& trace, request_record& entry);
+void note_resumption(const tracer& trace, request_record& entry);
+
+/// Notes that tokens went to the client, as seldom as note_tokens does.
+void note_delivery(const tracer& trace, const request_record& entry, const std::vector<answer_token>& tokens);
 
 /// True when one of `count` positions from `position` on is noted.
 constexpr bool is_noted(std::uint32_t position, std::size_t count) {

@@ -182,6 +182,22 @@ void find_recoveries(request_trace& trace, const epoch_table& epochs) {
 
 }  // namespace
 
+trace_key full_name(const std::vector<node_records>& answers, trace_key request) {
+  auto found = request;
+  for_each_event(answers, 0, [&](const traced_event& x) {
+    if (request.high == 0 && names_request(x.event.hop) && x.event.step == request.low) found = x.event.request;
+  });
+  return found;
+}
+
+std::vector<std::uint64_t> names_of(const std::vector<node_records>& answers, trace_key request) {
+  std::set<std::uint64_t> names;
+  for_each_event(answers, 0, [&](const traced_event& x) {
+    if (x.event.request == request && names_request(x.event.hop) && x.event.step != 0) names.insert(x.event.step);
+  });
+  return {names.begin(), names.end()};
+}
+
 std::vector<std::uint64_t> epochs_of(const std::vector<node_records>& answers, trace_key request) {
   std::set<std::uint64_t> epochs;
   for_each_event(answers, 0, [&](const traced_event& x) {
@@ -204,10 +220,14 @@ request_trace merge_trace(const std::vector<node_records>& answers, trace_key re
   request_trace trace;
   trace.request = request;
   note_problems(answers, trace);
+  const auto known = names_of(answers, request);
+  const std::set<std::uint64_t> names{known.begin(), known.end()};
   epoch_table epochs;
   std::vector<traced_event> steps;
   for_each_event(answers, wall_offset_ns, [&](traced_event x) {
-    if (x.event.request && x.event.request != request) return;
+    if (x.event.request && x.event.request != request &&
+        (x.event.request.high != 0 || names.count(x.event.request.low) == 0))
+      return;
     learn(epochs, x);
     (of_step(x.event.hop) ? steps : trace.events).push_back(std::move(x));
   });

@@ -70,6 +70,12 @@ struct request_trace {
   bool empty() const { return events.empty(); }
 };
 
+/// The request that is called so by its number, where it has a longer name; else the same.
+trace_key full_name(const std::vector<node_records>& answers, trace_key request);
+
+/// The numbers that the request has in groups.
+std::vector<std::uint64_t> names_of(const std::vector<node_records>& answers, trace_key request);
+
 /// The epochs that the records name for a request, without doubles.
 std::vector<std::uint64_t> epochs_of(const std::vector<node_records>& answers, trace_key request);
 

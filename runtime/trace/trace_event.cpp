@@ -9,10 +9,10 @@ namespace troupe {
 namespace {
 
 constexpr std::array names{
-    "submitted",    "tokenized",    "enqueued",   "admitted",     "planned",        "step-begun",
-    "step-done",    "sampled",      "delivered",  "moved",        "resumed",        "finished",
-    "failed",       "rank-started", "rank-lost",  "epoch-fenced", "epoch-assigned", "epoch-serves",
-    "group-failed", "rank-joins",   "rank-ready", "rank-leads",   "fault-injected",
+    "submitted",    "tokenized",  "enqueued",     "admitted",       "step-begun",   "step-done",
+    "sampled",      "delivered",  "moved",        "resumed",        "finished",     "failed",
+    "rank-started", "rank-lost",  "epoch-fenced", "epoch-assigned", "epoch-serves", "group-failed",
+    "rank-joins",   "rank-ready", "rank-leads",   "fault-injected",
 };
 static_assert(names.size() == static_cast<std::size_t>(last_trace_hop) + 1);
 

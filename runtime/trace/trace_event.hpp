@@ -29,11 +29,10 @@ std::optional<trace_key> parse_trace_key(std::string_view text);
 /// What happened. The values travel and are stored: append only.
 enum class trace_hop : std::uint8_t {
   // The way of a request.
-  submitted,   ///< router: arrived
+  submitted,   ///< router: arrived; step = its number for clients
   tokenized,   ///< router: count = prompt tokens
-  enqueued,    ///< router: given to `group`, in `epoch`; count = tokens it had, prompt and answer
+  enqueued,    ///< router: given to `group`, in `epoch`; step = its number there, count = tokens it had
   admitted,    ///< router: the group has taken it
-  planned,     ///< rank 0: in the plan of `step`; count = tokens fed
   step_begun,  ///< rank: its engine began `step`; count = tokens fed
   step_done,   ///< rank: count = tokens sampled
   sampled,     ///< rank 0: `step` gave `count` tokens from `position` on, which counts the prompt too
@@ -60,6 +59,8 @@ std::string to_string(trace_hop x);
 
 /// True for what happens to groups and ranks and not to one request.
 constexpr bool of_group(trace_hop x) { return x >= trace_hop::rank_started; }
+/// True for the hops that say in `step` how else a request is called.
+constexpr bool names_request(trace_hop x) { return x == trace_hop::submitted || x == trace_hop::enqueued; }
 constexpr bool of_step(trace_hop x) { return x == trace_hop::step_begun || x == trace_hop::step_done; }
 
 /// Stands for "no rank" and "no group" in an event.

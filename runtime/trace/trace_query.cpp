@@ -8,6 +8,12 @@
 namespace troupe {
 namespace {
 
+/// An event of the request, by whichever of its names, or the one that says that it has this name too.
+bool is_of(const trace_event& event, trace_key request, const std::set<std::uint64_t>& names) {
+  if (event.request == request || (event.request.high == 0 && names.count(event.request.low) > 0)) return true;
+  return request.high == 0 && names_request(event.hop) && event.step == request.low;
+}
+
 bool is_main_hop(trace_hop hop) {
   switch (hop) {
     case trace_hop::submitted:
@@ -48,15 +54,17 @@ std::set<trace_key> choose(const std::vector<flight_record>& records, const trac
 }  // namespace
 
 bool is_bounded(const trace_query& query) {
-  return query.epochs.size() <= trace_epochs_max && query.requests <= trace_requests_max;
+  return query.epochs.size() <= trace_epochs_max && query.names.size() <= trace_epochs_max &&
+         query.requests <= trace_requests_max;
 }
 
 void select_events(std::vector<flight_record>& records, const trace_query& query) {
+  const std::set<std::uint64_t> names{query.names.begin(), query.names.end()};
   const std::set<std::uint64_t> epochs{query.epochs.begin(), query.epochs.end()};
   const auto chosen = query.request ? std::set<trace_key>{} : choose(records, query);
   auto wanted = [&](const trace_event& event) {
     if (!query.request) return is_main_hop(event.hop) && chosen.count(event.request) > 0;
-    if (event.request) return event.request == query.request;
+    if (event.request) return is_of(event, query.request, names);
     auto timely = event.time_ns >= query.from_ns && event.time_ns <= query.to_ns;
     if (of_step(event.hop)) return timely && epochs.count(event.epoch) > 0;
     return of_group(event.hop) && (timely || (event.epoch != 0 && epochs.count(event.epoch) > 0));

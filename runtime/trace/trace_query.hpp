@@ -14,6 +14,7 @@ enum class trace_order : std::uint8_t { last, slowest };
 /// or, without a request, the main hops of some requests.
 struct trace_query {
   trace_key request{};
+  std::vector<std::uint64_t> names{};  ///< further numbers that the request has, in groups
   std::vector<std::uint64_t> epochs{};
   std::uint64_t from_ns = 0;  ///< steady clock of the machine that is asked; with to_ns 0: no time is wanted
   std::uint64_t to_ns = 0;
@@ -32,8 +33,9 @@ bool inspect(Inspector& f, trace_query& x) {
     x.order = slowest ? trace_order::slowest : trace_order::last;
     return true;
   };
-  return f.object(x).fields(f.field("request", x.request), f.field("epochs", x.epochs), f.field("from_ns", x.from_ns),
-                            f.field("to_ns", x.to_ns), f.field("requests", x.requests), f.field("slowest", get, set));
+  return f.object(x).fields(f.field("request", x.request), f.field("names", x.names), f.field("epochs", x.epochs),
+                            f.field("from_ns", x.from_ns), f.field("to_ns", x.to_ns), f.field("requests", x.requests),
+                            f.field("slowest", get, set));
 }
 
 inline constexpr std::size_t trace_report_bytes_max = 1U << 20U;

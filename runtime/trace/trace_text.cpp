@@ -18,14 +18,12 @@ std::string detail_of(const traced_event& x) {
   std::string rank = e.rank == trace_none ? "" : fmt::format("/{}", e.rank);
   std::string in = x.group.empty() ? "" : fmt::format("{}{} ", x.group, rank);
   std::string epoch = e.epoch == 0 ? "" : fmt::format("epoch {}.{} ", e.epoch >> 32U, e.epoch & 0xffffffffU);
-  std::string step = e.step == 0 ? "" : fmt::format("step {} ", e.step);
+  std::string step = e.step == 0 || names_request(e.hop) ? "" : fmt::format("step {} ", e.step);
   switch (e.hop) {
     case trace_hop::tokenized:
       return fmt::format("{} prompt tokens", e.count);
     case trace_hop::enqueued:
       return fmt::format("{}{}with {} tokens", in, epoch, e.count);
-    case trace_hop::planned:
-      return fmt::format("{}{}{}feeds {} tokens", in, epoch, step, e.count);
     case trace_hop::sampled:
       return fmt::format("{}{}gives position {}", epoch, step, e.position);
     case trace_hop::resumed:

@@ -44,7 +44,7 @@ std::vector<node_records> killed_rank() {
       "rank", {{.time_ns = 51'050, .epoch = first_epoch, .step = 1, .rank = 0, .hop = trace_hop::step_begun},
                {.time_ns = 51'090, .epoch = first_epoch, .step = 1, .rank = 0, .hop = trace_hop::step_done},
                {.time_ns = 51'600, .epoch = second_epoch, .group = 0, .rank = 0, .hop = trace_hop::rank_ready},
-               {.time_ns = 51'650, .request = {7, 7}, .hop = trace_hop::planned}});
+               {.time_ns = 51'650, .request = {7, 7}, .hop = trace_hop::sampled}});
   return {{"b", 22, {50'000, 3}, {rank}, false}, {"a", 11, {0, 0}, {node}, false}};
 }
 
