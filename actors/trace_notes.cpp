@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "actors/trace_notes.hpp"
 
+#include <memory>
+#include <utility>
+
+#include "runtime/trace/traced_executor.hpp"
+
 namespace troupe {
 namespace {
 
@@ -51,6 +56,17 @@ void note_delivery(const tracer& trace, const request_record& entry, const std::
          .position = tokens.back().position,
          .count = static_cast<std::uint32_t>(tokens.size()),
          .hop = trace_hop::delivered});
+}
+
+rank_parts with_trace(rank_parts parts, tracer trace) {
+  if (!trace) return parts;
+  parts.options.trace = trace;
+  parts.make_executor = [inner = std::move(parts.make_executor), trace = std::move(trace),
+                         rank = parts.options.identity.rank](const group_view& view) -> std::unique_ptr<executor> {
+    return std::make_unique<traced_executor>(inner(view), trace, view.epoch, trace.name(view.name),
+                                             static_cast<std::uint16_t>(rank));
+  };
+  return parts;
 }
 
 void note_change(const tracer& trace, const group_view& was, const group_view& is) {

@@ -6,6 +6,7 @@
 #include "actors/errors.hpp"
 #include "actors/protocol.hpp"
 #include "actors/request_record.hpp"
+#include "actors/thread_launcher.hpp"
 #include "runtime/scheduler/step_outcome.hpp"
 #include "runtime/trace/flight_recorder.hpp"
 #include "topology/membership.hpp"
@@ -14,6 +15,9 @@ namespace troupe {
 
 /// Notes what became of a group between two views: an epoch is fenced, assigned, serves, or there will be none.
 void note_change(const tracer& trace, const group_view& was, const group_view& is);
+
+/// A rank whose loading and steps are noted.
+rank_parts with_trace(rank_parts parts, tracer trace);
 
 /// Notes what a rank is doing, or why it is lost.
 void note_rank(const tracer& trace, trace_hop hop, const rank_state& state);

@@ -15,6 +15,7 @@
 #include "actors/system_config.hpp"
 #include "apps/troupe/cluster_address.hpp"
 #include "apps/troupe/commands.hpp"
+#include "runtime/trace/trace_event.hpp"
 
 namespace troupe {
 namespace {
@@ -30,11 +31,16 @@ struct ask_options {
   sampling_params sampling;
   std::vector<std::string> stop;
   bool quiet = false;
+  bool verbose = false;
 };
 
 void add_node_option(CLI::App& command, std::string& node) {
-  command.add_option("--node", node, "Any node, HOST:PORT; several with commas between, or a topology file: an answer goes on at another "
-                     "node when one is lost")->capture_default_str()->envname("TROUPE_NODE");
+  command
+      .add_option("--node", node,
+                  "Any node, HOST:PORT; several with commas between, or a topology file: an answer goes on at another "
+                  "node when one is lost")
+      ->capture_default_str()
+      ->envname("TROUPE_NODE");
 }
 
 void add_ask_options(CLI::App& command, ask_options& options) {
@@ -50,6 +56,7 @@ void add_ask_options(CLI::App& command, ask_options& options) {
   command.add_option("--seed", options.sampling.seed, "Same seed, same text; drawn at random when not given");
   command.add_option("--stop", options.stop, "Ends the answer before this text; may be given again")
       ->allow_extra_args(false);
+  command.add_flag("--verbose,-v", options.verbose, "Say the request's id first, which `troupe trace` takes");
   command.add_flag("--quiet,-q", options.quiet, "Only the answer, no figures");
 }
 
@@ -67,6 +74,7 @@ generation make_generation(const ask_options& options, std::vector<chat_message>
 std::string stream_answer(client& cluster, const ask_options& options, std::vector<chat_message> messages) {
   auto begin = clock::now();
   auto stream = cluster.generate(make_generation(options, std::move(messages)));
+  if (options.verbose) fmt::print(stderr, "[request {}]\n", to_string(trace_key_of(stream.info().request)));
   std::string text;
   clock::time_point first{};
   std::size_t tokens = 0;

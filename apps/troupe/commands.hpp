@@ -13,6 +13,8 @@ void add_node_command(CLI::App& program, int& exit_code);
 void add_rank_command(CLI::App& program, int& exit_code);
 void add_plan_command(CLI::App& program, int& exit_code);
 void add_client_commands(CLI::App& program, int& exit_code);  // status, ask, chat
+void add_trace_command(CLI::App& program, int& exit_code);
+void add_inject_command(CLI::App& program, int& exit_code);
 void add_generate_command(CLI::App& program, int& exit_code);
 void add_bench_command(CLI::App& program, int& exit_code);
 void add_tokenize_command(CLI::App& program, int& exit_code);

@@ -20,9 +20,11 @@
 #include "apps/troupe/commands.hpp"
 #include "apps/troupe/logging.hpp"
 #include "apps/troupe/model_checksums.hpp"
+#include "apps/troupe/process_faults.hpp"
 #include "apps/troupe/process_launcher.hpp"
 #include "apps/troupe/serving.hpp"
 #include "apps/troupe/signals.hpp"
+#include "runtime/trace/flight_folder.hpp"
 
 namespace troupe {
 namespace {
@@ -34,15 +36,21 @@ struct node_command_options {
   std::string name;
   std::string log_level = "info";
   std::string ready_file;
+  std::string trace_dir;
   bool insecure = false;
 };
 
 std::shared_ptr<rank_launcher> make_launcher(caf::actor_system& system, const node_command_options& options,
-                                             const cluster_file& file, const model_bundle& model, std::uint16_t port) {
+                                             const cluster_file& file, const model_bundle& model, std::uint16_t port,
+                                             const serving_extras& extras) {
   if (file.isolation == isolation_mode::thread)
-    return std::make_shared<thread_launcher>(system, make_rank_recipe(system, file, model));
+    return std::make_shared<thread_launcher>(system, make_rank_recipe(system, file, model, {}, extras));
   std::vector<std::string> arguments{
       "rank", "--topology", options.topology, "--node-port", std::to_string(port), "--log-level", options.log_level};
+  if (!extras.flight_folder.empty()) {
+    arguments.emplace_back("--trace-dir");
+    arguments.push_back(extras.flight_folder.string());
+  }
   if (options.insecure) arguments.emplace_back("--insecure");
   return std::make_shared<process_launcher>(std::move(arguments));
 }
@@ -131,6 +139,25 @@ serve_end serve(caf::actor_system& system, const serving& actors, const std::fun
   return {1, false};
 }
 
+/// The node's own flight record, in a folder that its ranks use too.
+serving_extras make_extras(const node_command_options& options, const cluster_file& file, const node_spec& me) {
+  serving_extras extras;
+  extras.flight_folder = options.trace_dir.empty() ? default_flight_folder(file.cluster, me.name)
+                                                   : std::filesystem::path{options.trace_dir};
+  flight_recorder_options record;
+  record.identity.role = std::string{"node"};
+  record.identity.node = me.name;
+  record.folder = extras.flight_folder;
+  std::string problem;
+  extras.recorder = begin_flight_record(std::move(record), problem);
+  if (!problem.empty()) {
+    spdlog::warn("flight-record-in-memory reason=\"{}\"", problem);
+    extras.flight_folder.clear();
+  }
+  if (file.allow_faults) extras.faults = process_faults();
+  return extras;
+}
+
 int run_node(const node_command_options& options) {
   block_stop_signals();
   auto file = load_cluster_file(options.topology, {options.insecure});
@@ -140,7 +167,7 @@ int run_node(const node_command_options& options) {
   check_served(file);
   if (!file.spares.empty())
     spdlog::warn("spares-unused count={} reason=\"spares are not used yet\"", file.spares.size());
-  if (file.allow_faults) spdlog::warn("faults-unused reason=\"fault injection is not built yet\"");
+  if (file.allow_faults) spdlog::warn("faults-allowed node={} reason=\"the topology file says allow_faults\"", me.name);
   verify_checksums(file.model);
   auto model = read_model_bundle(file);
   for (const auto& group : file.groups)
@@ -151,14 +178,15 @@ int run_node(const node_command_options& options) {
   caf::actor_system system{config};
   // The port must be known before ranks are launched, so the launcher is made in between.
   auto launcher = std::make_shared<late_launcher>();
-  serving_scope actors{spawn_serving(system, file, model, me.name, launcher)};
+  auto extras = make_extras(options, file, me);
+  serving_scope actors{spawn_serving(system, file, model, me.name, launcher, extras)};
   // Reused: a node that starts again need not wait until the connections of the one before are forgotten.
   auto port = system.middleman().publish(actors->node, me.cluster.port, me.cluster.host.c_str(), true);
   if (!port)
     throw std::runtime_error(
         fmt::format("{} cannot be opened ({}); is another node running there? Give node {} another port",
                     to_string(me.cluster), to_string(port.error()), me.name));
-  launcher->become(make_launcher(system, options, file, model, *port));
+  launcher->become(make_launcher(system, options, file, model, *port, extras));
   std::unique_ptr<http_front> http;
   if (me.http) http = std::make_unique<http_front>(system, *actors, model, me);
   auto http_address = http ? to_string(host_port{me.http->host, http->server().port()}) : std::string{"none"};
@@ -189,6 +217,8 @@ void add_node_command(CLI::App& program, int& exit_code) {
   command->add_option("--name,-n", options->name, "Which node of the file this is; may be left out when it has one");
   command->add_option("--log-level", options->log_level, "trace, debug, info, warning or error")->capture_default_str();
   command->add_option("--ready-file", options->ready_file, "Written with the addresses, as JSON, when the node serves");
+  command->add_option("--trace-dir", options->trace_dir,
+                      "Folder of the flight records; default: under $XDG_STATE_HOME/troupe");
   command->add_flag("--insecure", options->insecure, "Allow addresses other than loopback without TLS and API key");
   command->callback([options, &exit_code] { exit_code = run_node(*options); });
 }

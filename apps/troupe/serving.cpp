@@ -14,11 +14,15 @@
 #include <unistd.h>
 
 #include "actors/detokenizer.hpp"
+#include "actors/fault_injector.hpp"
 #include "actors/node.hpp"
 #include "actors/node_bootstrap_store.hpp"
+#include "actors/rank_injector.hpp"
 #include "actors/router.hpp"
 #include "actors/tokenizer.hpp"
 #include "actors/topology.hpp"
+#include "actors/trace_keeper.hpp"
+#include "actors/trace_notes.hpp"
 #include "apps/troupe/version.hpp"
 #include "runtime/collective/group_communicators.hpp"
 #include "runtime/engine/model_executor.hpp"
@@ -124,6 +128,19 @@ executor_factory make_factory(caf::actor_system& system, const cluster_file& fil
   };
 }
 
+fault_injector_actor spawn_injector(caf::actor_system& system, const cluster_file& file, const std::string& node,
+                                    std::function<caf::actor(fault_role)> find_actor, const serving_extras& extras) {
+  fault_injector_options options;
+  options.node = node;
+  options.first = file.nodes.front().name == node;
+  for (const auto& other : file.nodes)
+    if (other.name != node && other.cluster.port != 0) options.node_ports.insert(other.cluster.port);
+  options.find_actor = std::move(find_actor);
+  options.actions = extras.faults;
+  options.trace = tracer{extras.recorder};
+  return system.spawn<fault_injector_impl>(std::move(options));
+}
+
 }  // namespace
 
 void check_served(const cluster_file& file) {
@@ -182,7 +199,7 @@ void serving::stop() const {
 }
 
 serving spawn_serving(caf::actor_system& system, const cluster_file& file, const model_bundle& model,
-                      const std::string& node, std::shared_ptr<rank_launcher> launcher) {
+                      const std::string& node, std::shared_ptr<rank_launcher> launcher, const serving_extras& extras) {
   std::vector<tokenizer_actor> tokenizers;
   for (unsigned i = 0; i < std::clamp(std::thread::hardware_concurrency() / 2, 1U, 8U); ++i)
     tokenizers.push_back(system.spawn<tokenizer_impl>(model.text));
@@ -191,6 +208,7 @@ serving spawn_serving(caf::actor_system& system, const cluster_file& file, const
   router_options routing;
   routing.node = node;
   routing.model = model.facts();
+  routing.trace = tracer{extras.recorder};
   routing.first_request = random_number() >> 1U << 20U;
   serving result;
   for (const auto& worker : tokenizers)
@@ -205,14 +223,39 @@ serving spawn_serving(caf::actor_system& system, const cluster_file& file, const
   options.model_hash = model.hash;
   options.model = model.name;
   options.context_tokens = model.context_tokens;
+  options.trace = tracer{extras.recorder};
+  if (extras.recorder)
+    options.traces = system.spawn<trace_keeper_impl, caf::detached>(
+        trace_keeper_options{node, extras.flight_folder, extras.recorder});
   if (system.has_middleman()) options.network = system.middleman().actor_handle();
+  auto topology = std::make_shared<topology_actor>();  // known once it is spawned, below
+  if (file.allow_faults) {
+    auto find_actor = [all = result.all, router = result.router, topology](fault_role role) -> caf::actor {
+      switch (role) {
+        case fault_role::router:
+          return caf::actor_cast<caf::actor>(router);
+        case fault_role::tokenizer:
+          return all.front();
+        case fault_role::detokenizer:
+          return all.back();
+        case fault_role::topology:
+          return *topology ? caf::actor_cast<caf::actor>(*topology) : caf::actor{};
+        default:
+          return {};
+      }
+    };
+    options.faults = spawn_injector(system, file, node, find_actor, extras);
+  }
+  for (const auto& actor : {caf::actor_cast<caf::actor>(options.traces), caf::actor_cast<caf::actor>(options.faults)})
+    if (actor) result.all.push_back(actor);
   result.node = system.spawn<node_impl>(file, std::move(options), std::move(launcher), result.router);
   if (file.nodes.front().name == node) {
     membership_options membership;
     membership.version = version;
     membership.fingerprint = file.fingerprint;
     membership.generation = generation_now();
-    result.topology = system.spawn<topology_impl>(file, std::move(membership));
+    result.topology = system.spawn<topology_impl>(file, std::move(membership), tracer{extras.recorder});
+    *topology = result.topology;
   }
   result.all.push_back(caf::actor_cast<caf::actor>(result.router));
   result.all.push_back(caf::actor_cast<caf::actor>(result.node));
@@ -220,9 +263,10 @@ serving spawn_serving(caf::actor_system& system, const cluster_file& file, const
   return result;
 }
 
-rank_recipe make_rank_recipe(caf::actor_system& system, cluster_file file, model_bundle model, load_progress progress) {
+rank_recipe make_rank_recipe(caf::actor_system& system, cluster_file file, model_bundle model, load_progress progress,
+                             const serving_extras& extras) {
   if (!progress) progress = log_progress();
-  return [&system, file = std::move(file), model = std::move(model), progress = std::move(progress)](
+  return [&system, file = std::move(file), model = std::move(model), progress = std::move(progress), extras](
              const rank_start& start, const node_actor& node) {
     const auto& group = find_group(file, start.group);
     rank_parts parts;
@@ -241,7 +285,9 @@ rank_recipe make_rank_recipe(caf::actor_system& system, cluster_file file, model
       options.publish_at = file.find_node(group.ranks[start.rank].node)->cluster.host;
     parts.progress = progress;
     parts.make_executor = make_factory(system, file, group, start.rank, model, node);
-    return parts;
+    tracer trace{extras.recorder};
+    if (file.allow_faults) parts = with_faults(system, node, std::move(parts), extras.faults, trace);
+    return with_trace(std::move(parts), trace);
   };
 }
 

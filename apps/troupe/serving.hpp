@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <utility>
@@ -8,10 +9,12 @@
 
 #include <caf/all.hpp>
 
+#include "actors/fault_actions.hpp"
 #include "actors/protocol.hpp"
 #include "actors/rank_launcher.hpp"
 #include "actors/thread_launcher.hpp"
 #include "apps/troupe/model_bundle.hpp"
+#include "runtime/trace/flight_recorder.hpp"
 #include "topology/cluster_file.hpp"
 
 namespace troupe {
@@ -22,6 +25,13 @@ void check_served(const cluster_file& file);
 /// Logs what each rank of a node will hold, before anything is loaded. Throws std::invalid_argument with the numbers
 /// when they do not fit into the memory that is free.
 void plan_node_memory(const cluster_file& file, const model_bundle& model, const std::string& node);
+
+/// What a process may have beside what it serves with.
+struct serving_extras {
+  std::shared_ptr<flight_recorder> recorder{};  ///< null: nothing is noted
+  std::filesystem::path flight_folder{};        ///< where the node finds the records of its ranks
+  fault_actions faults{};                       ///< used where the topology file allows faults
+};
 
 /// The actors of one node.
 struct serving {
@@ -54,11 +64,12 @@ class serving_scope {
 
 /// Spawns tokenizers, detokenizer, router, node and, on the file's first node, topology. Nothing moves before start().
 serving spawn_serving(caf::actor_system& system, const cluster_file& file, const model_bundle& model,
-                      const std::string& node, std::shared_ptr<rank_launcher> launcher);
+                      const std::string& node, std::shared_ptr<rank_launcher> launcher,
+                      const serving_extras& extras = {});
 
 /// How a rank of this file is made in this process, for process and thread isolation alike.
 /// `progress` is told how loading goes; empty: it is logged.
 rank_recipe make_rank_recipe(caf::actor_system& system, cluster_file file, model_bundle model,
-                             load_progress progress = {});
+                             load_progress progress = {}, const serving_extras& extras = {});
 
 }  // namespace troupe

@@ -2,7 +2,9 @@
 #include "runtime/fault/fault.hpp"
 
 #include <array>
+#include <charconv>
 #include <cmath>
+#include <system_error>
 
 #include <fmt/format.h>
 
@@ -54,6 +56,29 @@ std::string to_string(const fault& x) {
 
 std::optional<fault_kind> parse_fault_kind(std::string_view text) { return parse<fault_kind>(kinds, text); }
 std::optional<fault_role> parse_fault_role(std::string_view text) { return parse<fault_role>(roles, text); }
+
+std::optional<fault_target> parse_fault_target(std::string_view text) {
+  fault_target target;
+  auto colon = text.find(':');
+  auto place = colon == std::string_view::npos ? std::string_view{} : text.substr(colon + 1);
+  if (auto role = parse_fault_role(text.substr(0, colon)))
+    target.role = *role;
+  else if (colon == std::string_view::npos)
+    place = text;
+  else
+    return std::nullopt;
+  if (!is_of_rank(target.role)) {
+    target.node = std::string{place};
+    return target;
+  }
+  auto slash = place.rfind('/');
+  if (slash == std::string_view::npos || slash == 0) return std::nullopt;
+  target.group = std::string{place.substr(0, slash)};
+  auto number = place.substr(slash + 1);
+  auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), target.rank);
+  if (error != std::errc{} || end != number.data() + number.size()) return std::nullopt;
+  return target;
+}
 
 bool is_for_engine(const fault& x) {
   if (!is_of_rank(x.target.role)) return false;

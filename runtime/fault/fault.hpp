@@ -51,6 +51,10 @@ std::string to_string(const fault& x);
 std::optional<fault_kind> parse_fault_kind(std::string_view text);
 std::optional<fault_role> parse_fault_role(std::string_view text);
 
+/// rank:g0/1 (or g0/1), engine:g0/1, scheduler:g0/1, node:a, router:a, tokenizer:a ...; without the name the node that
+/// is asked.
+std::optional<fault_target> parse_fault_target(std::string_view text);
+
 /// True for roles that are told by group and rank.
 constexpr bool is_of_rank(fault_role x) {
   return x == fault_role::rank || x == fault_role::engine || x == fault_role::scheduler;

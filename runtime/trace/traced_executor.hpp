@@ -12,9 +12,9 @@ namespace troupe {
 /// Another executor whose loading and steps are noted.
 class traced_executor final : public executor {
  public:
-  traced_executor(std::unique_ptr<executor> inner, tracer trace, std::uint64_t epoch, std::uint16_t group,
+  traced_executor(std::unique_ptr<executor> inner, tracer trace, std::uint64_t of_epoch, std::uint16_t group,
                   std::uint16_t rank)
-      : inner_(std::move(inner)), trace_(std::move(trace)), epoch_(epoch), group_(group), rank_(rank) {}
+      : inner_(std::move(inner)), trace_(std::move(trace)), epoch_(of_epoch), group_(group), rank_(rank) {}
 
   load_report load(const load_progress& progress) override {
     auto report = inner_->load(progress);

@@ -209,6 +209,8 @@ class Node:
             name,
             "--ready-file",
             str(self.ready_file),
+            "--trace-dir",
+            str(folder / f"{name}.flight"),
             *arguments,
         ]
         with open(self.log_file, "wb") as log:

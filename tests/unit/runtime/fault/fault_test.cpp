@@ -32,6 +32,19 @@ TEST_CASE("a fault is written in words and its names are read again") {
   CHECK_FALSE(parse_fault_kind("explode"));
 }
 
+TEST_CASE("targets are told in one word") {
+  const auto rank = parse_fault_target("g0/12");
+  REQUIRE(rank);
+  CHECK(rank->role == fault_role::rank);
+  CHECK(rank->group == "g0");
+  CHECK(rank->rank == 12);
+  CHECK(parse_fault_target("engine:g0/1")->role == fault_role::engine);
+  CHECK(parse_fault_target("router")->node.empty());
+  CHECK(parse_fault_target("node:b")->node == "b");
+  for (const auto* bad : {"", "g0", "g0/x", "/1", "engine", "engine:g0", "nobody:a", "g0/1x"})
+    CHECK_FALSE(parse_fault_target(bad));
+}
+
 TEST_CASE("a fault that makes no sense is refused with what would") {
   CHECK(problem_with(against_rank(fault_kind::kill)).empty());
   CHECK_THAT(problem_with(against_rank(fault_kind::slow)), ContainsSubstring("by how much"));
