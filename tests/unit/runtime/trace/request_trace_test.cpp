@@ -131,3 +131,27 @@ TEST_CASE("requests are listed with their time, size and end") {
   CHECK_THAT(summary_text(list), ContainsSubstring("finished"));
   CHECK(nlohmann::json::parse(summary_json(list)).size() == 2);
 }
+
+TEST_CASE("a request is found by its number, and its events under the numbers it has in groups are its own") {
+  node_records answer{
+      "a",
+      11,
+      {},
+      {record_of("node", {{.time_ns = 5, .request = request, .step = 40, .hop = trace_hop::submitted},
+                          {.time_ns = 6, .request = request, .epoch = 4, .step = 41, .hop = trace_hop::enqueued},
+                          {.time_ns = 7, .request = {0, 41}, .epoch = 4, .step = 1, .hop = trace_hop::sampled},
+                          {.time_ns = 8, .request = {0, 42}, .epoch = 4, .step = 1, .hop = trace_hop::sampled}})},
+      false};
+  CHECK(full_name({answer}, {0, 40}) == request);
+  CHECK(full_name({answer}, {0, 7}) == trace_key{0, 7});
+  CHECK(names_of({answer}, request) == std::vector<std::uint64_t>{40, 41});
+  CHECK(merge_trace({answer}, request).events.size() == 3);
+}
+
+TEST_CASE("what other ranks suffer from a loss is not taken for the loss") {
+  auto answers = killed_rank();
+  auto& events = answers[1].records[0].events;
+  events.insert(events.begin() + 4,
+                {.time_ns = 1290, .epoch = first_epoch, .group = 0, .rank = 0, .hop = trace_hop::rank_lost, .code = 4});
+  CHECK(merge_trace(answers, request).recoveries.at(0).lost == "g0/1");
+}

@@ -83,6 +83,18 @@ TEST_CASE("a query leaves what belongs to its request, its epochs and its time")
   CHECK(records.empty());
 }
 
+TEST_CASE("a query takes a request's other numbers, and the event that gives it one") {
+  flight_record record;
+  record.events = {{.time_ns = 5, .request = {1, 2}, .step = 40, .hop = trace_hop::submitted},
+                   {.time_ns = 7, .request = {0, 41}, .hop = trace_hop::sampled}};
+  std::vector<flight_record> by_key{record}, by_number{record};
+  select_events(by_key, {.request = {1, 2}, .names = {40, 41}});
+  CHECK(by_key[0].events.size() == 2);
+  select_events(by_number, {.request = {0, 40}});
+  REQUIRE(by_number[0].events.size() == 1);
+  CHECK(by_number[0].events[0].hop == trace_hop::submitted);
+}
+
 TEST_CASE("the last and the slowest requests are found") {
   flight_record record;
   for (std::uint64_t i = 1; i <= 4; ++i) {
