@@ -22,7 +22,7 @@ struct fault_moment {
 /// in this process or elsewhere; its topology file must say `allow_faults: true`.
 ///
 ///     fault_injection faults{system, cluster};
-///     faults.kill(rank("g0", 1), after_tokens(20));
+///     faults.kill(rank_at("g0", 1), after_tokens(20));
 class fault_injection {
  public:
   /// `entry` is any node of the cluster.
@@ -55,13 +55,13 @@ class fault_injection {
 };
 
 // Whom a fault meets, and when, in words that read well in a test.
-inline fault_target rank(std::string group, std::uint32_t number) {
+inline fault_target rank_at(std::string group, std::uint32_t number) {
   return {fault_role::rank, {}, std::move(group), number};
 }
-inline fault_target engine(std::string group, std::uint32_t number) {
+inline fault_target engine_at(std::string group, std::uint32_t number) {
   return {fault_role::engine, {}, std::move(group), number};
 }
-inline fault_target on_node(fault_role role, std::string node = {}) { return {role, std::move(node), {}, 0}; }
+inline fault_target actor_at(fault_role role, std::string node = {}) { return {role, std::move(node), {}, 0}; }
 inline fault_moment at_step(std::uint64_t step) { return {step, 0, {}}; }
 inline fault_moment after_tokens(std::uint64_t tokens) { return {0, tokens, {}}; }
 inline fault_moment after(std::chrono::milliseconds span) { return {0, 0, span}; }

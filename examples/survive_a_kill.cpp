@@ -83,7 +83,7 @@ int run() {
 
   // The engine of rank 1 ends once it has sampled ten tokens more than it has by now.
   fault_injection faults{system, cluster};
-  faults.kill(rank("g0", 1), after_tokens(70));
+  faults.kill(rank_at("g0", 1), after_tokens(70));
   const auto disturbed = tell(cluster);
 
   std::printf("%s\n", disturbed.text.c_str());

@@ -246,8 +246,8 @@ serving spawn_serving(caf::actor_system& system, const cluster_file& file, const
     };
     options.faults = spawn_injector(system, file, node, find_actor, extras);
   }
-  for (const auto& actor : {caf::actor_cast<caf::actor>(options.traces), caf::actor_cast<caf::actor>(options.faults)})
-    if (actor) result.all.push_back(actor);
+  if (options.traces) result.all.push_back(caf::actor_cast<caf::actor>(options.traces));
+  if (options.faults) result.all.push_back(caf::actor_cast<caf::actor>(options.faults));
   result.node = system.spawn<node_impl>(file, std::move(options), std::move(launcher), result.router);
   if (file.nodes.front().name == node) {
     membership_options membership;
