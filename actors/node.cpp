@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "actors/trace_notes.hpp"
+
 namespace troupe {
 namespace {
 
@@ -168,9 +170,10 @@ void node::launch_if_needed(const group_view& group) {
     if (key.first != group.name) continue;
     auto outdated = rank.state.epoch != 0 && rank.state.epoch < group.epoch;
     auto useless = rank.state.phase == rank_phase::failed && group.phase == group_phase::gathering;
-    if (rank.running && (outdated || useless))
+    if (rank.running && (outdated || useless)) {
+      note_end(options_.trace, rank.state);
       launcher_->kill({key.first, key.second, rank.state.incarnation});
-    else if (!rank.running && group.phase == group_phase::gathering)
+    } else if (!rank.running && group.phase == group_phase::gathering)
       launch(key);
   }
 }

@@ -89,6 +89,12 @@ void note_rank(const tracer& trace, trace_hop hop, const rank_state& state) {
          .code = static_cast<std::uint8_t>(state.cause)});
 }
 
+void note_end(const tracer& trace, const rank_state& state) {
+  auto of_no_use = state;
+  of_no_use.cause = loss_cause::none;
+  note_rank(trace, trace_hop::rank_lost, of_no_use);
+}
+
 void note_tokens(const tracer& trace, const request_update& update, std::uint64_t of_epoch, std::uint64_t step) {
   if (!trace || update.tokens.empty()) return;
   const auto& first = update.tokens.front();

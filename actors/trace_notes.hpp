@@ -22,6 +22,9 @@ rank_parts with_trace(rank_parts parts, tracer trace);
 /// Notes what a rank is doing, or why it is lost.
 void note_rank(const tracer& trace, trace_hop hop, const rank_state& state);
 
+/// Notes that a node ends a rank, because it is of no use any more: a loss without a cause.
+void note_end(const tracer& trace, const rank_state& state);
+
 /// Notes the first tokens that a step gave to a request, and of those after them every 32nd: a ring that held each
 /// would hold a second.
 void note_tokens(const tracer& trace, const request_update& update, std::uint64_t of_epoch, std::uint64_t step);

@@ -126,13 +126,15 @@ int weight_of(std::uint8_t cause) {
   return cause < weights.size() ? weights[cause] : 0;
 }
 
-/// The loss that ended an epoch: of those noted before the fence the one that explains most.
+/// The loss that ended an epoch: the one that explains most, of ranks that their node did not end itself before.
 const traced_event* find_loss(const request_recovery& recovery, const std::vector<traced_event>& all) {
   const traced_event* found = nullptr;
+  std::set<std::uint16_t> ended;  // by their nodes, as of no use any more
   for (const auto& x : all) {
     if (x.event.hop != trace_hop::rank_lost || x.event.epoch != recovery.old_epoch || x.group != recovery.group)
       continue;
-    if (found && recovery.fenced_ns != 0 && x.time_ns > recovery.fenced_ns) break;
+    if (x.event.code == 0) ended.insert(x.event.rank);
+    if (x.event.code == 0 || ended.count(x.event.rank) > 0) continue;
     if (!found || weight_of(x.event.code) > weight_of(found->event.code)) found = &x;
   }
   return found;
@@ -234,6 +236,8 @@ request_trace merge_trace(const std::vector<node_records>& answers, trace_key re
   auto by_time = [](const auto& a, const auto& b) { return a.time_ns < b.time_ns; };
   std::stable_sort(steps.begin(), steps.end(), by_time);
   std::stable_sort(trace.events.begin(), trace.events.end(), by_time);
+  auto own = [](const auto& x) { return static_cast<bool>(x.event.request); };  // what came before it is not its way
+  trace.events.erase(trace.events.begin(), std::find_if(trace.events.begin(), trace.events.end(), own));
   share_counter shares;
   for (const auto& x : steps)
     shares.add(x);

@@ -112,7 +112,8 @@ class Faults(TestCase):
         running = self.enter()
         asked = troupe("ask", "--verbose", "--node", running.node.address, "What is 27 + 15?")
         request = asked.err.split("[request ")[1].split("]")[0]
-        self.assertEqual(self.trace(running, request)["events"][0]["hop"], "submitted")
+        trace = self.trace(running, request)
+        self.assertEqual((trace["events"][0]["hop"], trace["recoveries"]), ("submitted", []))
         text = troupe("trace", request, "--node", running.node.address).out
         self.assertNotIn("27", text.replace(request, ""), "a prompt has no place in a trace")
 

@@ -155,3 +155,13 @@ TEST_CASE("what other ranks suffer from a loss is not taken for the loss") {
                 {.time_ns = 1290, .epoch = first_epoch, .group = 0, .rank = 0, .hop = trace_hop::rank_lost, .code = 4});
   CHECK(merge_trace(answers, request).recoveries.at(0).lost == "g0/1");
 }
+
+TEST_CASE("a rank that its node ended afterwards is not taken for the loss") {
+  auto answers = killed_rank();
+  auto& events = answers[1].records[0].events;
+  events[4].code = 1;
+  events.push_back({.time_ns = 1330, .epoch = first_epoch, .group = 0, .rank = 0, .hop = trace_hop::rank_lost});
+  events.push_back(
+      {.time_ns = 1340, .epoch = first_epoch, .group = 0, .rank = 0, .hop = trace_hop::rank_lost, .code = 3});
+  CHECK(merge_trace(answers, request).recoveries.at(0).lost == "g0/1");
+}
