@@ -4,6 +4,9 @@
 #include <memory>
 #include <utility>
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "runtime/trace/traced_executor.hpp"
 
 namespace troupe {
@@ -12,6 +15,14 @@ namespace {
 /// Why the epoch before this view was given up.
 std::uint8_t cause_of(const group_view& is) {
   return is.ended.empty() ? 0 : static_cast<std::uint8_t>(is.ended.back().cause);
+}
+
+/// True for a child of this process that has ended, whether or not anybody has been told.
+bool has_ended(std::uint64_t process) {
+  if (process == 0 || process == static_cast<std::uint64_t>(getpid())) return false;
+  siginfo_t info{};
+  auto asked = waitid(P_PID, static_cast<id_t>(process), &info, WEXITED | WNOHANG | WNOWAIT);
+  return asked != 0 || info.si_pid != 0;
 }
 
 trace_key key_of(const request_record& entry) {
@@ -90,6 +101,7 @@ void note_rank(const tracer& trace, trace_hop hop, const rank_state& state) {
 }
 
 void note_end(const tracer& trace, const rank_state& state) {
+  if (has_ended(state.process)) return;  // by itself: its exit is about to be noted, with its cause
   auto of_no_use = state;
   of_no_use.cause = loss_cause::none;
   note_rank(trace, trace_hop::rank_lost, of_no_use);

@@ -71,7 +71,10 @@ int run() {
   system_config config{{.network = false, .threads = 0}};
   caf::actor_system system{config};
   serving_extras extras;
-  extras.recorder = std::make_shared<flight_recorder>(flight_recorder_options{});  // in memory, for the trace below
+  flight_recorder_options record;  // in memory, for the trace below
+  record.identity.role = "node";
+  record.identity.node = "a";
+  extras.recorder = std::make_shared<flight_recorder>(std::move(record));
   auto recipe = make_rank_recipe(system, file, model, {}, extras);
   serving_scope actors{
       spawn_serving(system, file, model, "a", std::make_shared<thread_launcher>(system, recipe), extras)};
@@ -81,7 +84,7 @@ int run() {
 
   const auto undisturbed = tell(cluster);
 
-  // The engine of rank 1 ends once it has sampled ten tokens more than it has by now.
+  // The engine of rank 1 has sampled 60 tokens by now; it ends after ten more.
   fault_injection faults{system, cluster};
   faults.kill(rank_at("g0", 1), after_tokens(70));
   const auto disturbed = tell(cluster);

@@ -13,9 +13,7 @@ namespace troupe {
 namespace {
 
 /// As topology/membership.hpp numbers them; a test compares the two.
-constexpr std::array causes{"", "crashed", "hung", "killed", "unreachable"};
-
-std::string cause_of(std::uint8_t code) { return code < causes.size() ? causes[code] : fmt::format("cause {}", code); }
+constexpr std::array causes{"ended by its node", "crashed", "hung", "killed", "unreachable"};
 
 std::string group_of(const flight_record& record, std::uint16_t index) {
   return index < record.names.size() ? record.names[index] : std::string{};
@@ -66,13 +64,13 @@ class share_counter {
   void add(const traced_event& x) {
     auto& share = shares_[{x.event.epoch, x.node, x.role, x.event.rank}];
     if (x.event.hop == trace_hop::step_begun) {
-      begun_[{x.event.epoch, x.node, x.role, x.event.step}] = x.time_ns;
+      begun_[{x.event.epoch, x.node, x.role, x.event.rank, x.event.step}] = x.time_ns;
       return;
     }
     if (share.steps++ == 0) share = {x.node, x.role, x.event.rank, x.event.epoch, x.event.step, x.event.step, 1, 0};
     share.first_step = std::min(share.first_step, x.event.step);
     share.last_step = std::max(share.last_step, x.event.step);
-    if (auto begun = begun_.extract({x.event.epoch, x.node, x.role, x.event.step});
+    if (auto begun = begun_.extract({x.event.epoch, x.node, x.role, x.event.rank, x.event.step});
         begun && begun.mapped() <= x.time_ns)
       share.busy_ns += static_cast<std::uint64_t>(x.time_ns - begun.mapped());
   }
@@ -86,7 +84,7 @@ class share_counter {
 
  private:
   std::map<std::tuple<std::uint64_t, std::string, std::string, std::uint16_t>, rank_share> shares_;
-  std::map<std::tuple<std::uint64_t, std::string, std::string, std::uint64_t>, std::int64_t> begun_;
+  std::map<std::tuple<std::uint64_t, std::string, std::string, std::uint16_t, std::uint64_t>, std::int64_t> begun_;
 };
 
 /// What is known of one epoch, from whoever noted it.
@@ -126,13 +124,16 @@ int weight_of(std::uint8_t cause) {
   return cause < weights.size() ? weights[cause] : 0;
 }
 
+bool is_loss(const traced_event& x, const request_recovery& recovery) {
+  return x.event.hop == trace_hop::rank_lost && x.event.epoch == recovery.old_epoch && x.group == recovery.group;
+}
+
 /// The loss that ended an epoch: the one that explains most, of ranks that their node did not end itself before.
 const traced_event* find_loss(const request_recovery& recovery, const std::vector<traced_event>& all) {
   const traced_event* found = nullptr;
   std::set<std::uint16_t> ended;  // by their nodes, as of no use any more
   for (const auto& x : all) {
-    if (x.event.hop != trace_hop::rank_lost || x.event.epoch != recovery.old_epoch || x.group != recovery.group)
-      continue;
+    if (!is_loss(x, recovery)) continue;
     if (x.event.code == 0) ended.insert(x.event.rank);
     if (x.event.code == 0 || ended.count(x.event.rank) > 0) continue;
     if (!found || weight_of(x.event.code) > weight_of(found->event.code)) found = &x;
@@ -153,11 +154,14 @@ request_recovery begin_recovery(const traced_event& moved, const std::vector<tra
       recovery.fenced_ns = x.time_ns;
       break;
     }
-  if (const auto* x = find_loss(recovery, all)) {
-    recovery.cause = cause_of(x->event.code);
-    recovery.lost = x->event.rank == trace_none ? x->group : fmt::format("{}/{}", x->group, x->event.rank);
-    recovery.noticed_by = fmt::format("{} on node {}", x->role, x->node);
-    recovery.noticed_ns = x->time_ns;
+  if (const auto* lost = find_loss(recovery, all)) {
+    recovery.cause = cause_of(lost->event.code);
+    recovery.lost = lost->event.rank == trace_none ? lost->group : fmt::format("{}/{}", lost->group, lost->event.rank);
+    // Who suffered from it may have noticed it first.
+    const auto first =
+        std::find_if(all.begin(), all.end(), [&](const auto& x) { return is_loss(x, recovery) && x.event.code != 0; });
+    recovery.noticed_by = fmt::format("{} on node {}", first->role, first->node);
+    recovery.noticed_ns = first->time_ns;
   }
   return recovery;
 }
@@ -183,6 +187,8 @@ void find_recoveries(request_trace& trace, const epoch_table& epochs) {
 }
 
 }  // namespace
+
+std::string cause_of(std::uint8_t code) { return code < causes.size() ? causes[code] : fmt::format("cause {}", code); }
 
 trace_key full_name(const std::vector<node_records>& answers, trace_key request) {
   auto found = request;

@@ -70,6 +70,9 @@ struct request_trace {
   bool empty() const { return events.empty(); }
 };
 
+/// A loss_cause in words.
+std::string cause_of(std::uint8_t code);
+
 /// The request that is called so by its number, where it has a longer name; else the same.
 trace_key full_name(const std::vector<node_records>& answers, trace_key request);
 

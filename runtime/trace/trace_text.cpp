@@ -34,6 +34,8 @@ std::string detail_of(const traced_event& x) {
       return fmt::format("{}{}is over; kept {} tokens", in, epoch, e.count);
     case trace_hop::finished:
       return fmt::format("{} tokens", e.count);
+    case trace_hop::rank_lost:
+      return fmt::format("{}{}{}", in, epoch, cause_of(e.code));
     case trace_hop::failed:
       return fmt::format("after {} tokens, error {}", e.count, e.code);
     default:

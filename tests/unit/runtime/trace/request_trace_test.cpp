@@ -153,7 +153,9 @@ TEST_CASE("what other ranks suffer from a loss is not taken for the loss") {
   auto& events = answers[1].records[0].events;
   events.insert(events.begin() + 4,
                 {.time_ns = 1290, .epoch = first_epoch, .group = 0, .rank = 0, .hop = trace_hop::rank_lost, .code = 4});
-  CHECK(merge_trace(answers, request).recoveries.at(0).lost == "g0/1");
+  const auto recovery = merge_trace(answers, request).recoveries.at(0);
+  CHECK(recovery.lost == "g0/1");
+  CHECK(recovery.noticed_ns == 1290);
 }
 
 TEST_CASE("a rank that its node ended afterwards is not taken for the loss") {
