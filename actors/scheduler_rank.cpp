@@ -47,8 +47,11 @@ scheduler_rank_actor::behavior_type scheduler_rank::make_behavior() {
       self_->quit(down.reason);  // a rank never outlives its node
     else if (watched_routers_.erase(down.source) > 0)
       lose_router(down.source);
-    else
+    else {
+      for (const auto& [rank, peer] : peers_)
+        if (peer.address() == down.source) note_peer_lost(options_.trace, state_, rank);
       fail(loss_cause::unreachable, "the connection to another rank of the group was lost");
+    }
   });
   self_->monitor(engine_);
   self_->monitor(node_);

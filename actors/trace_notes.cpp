@@ -100,6 +100,15 @@ void note_rank(const tracer& trace, trace_hop hop, const rank_state& state) {
          .code = static_cast<std::uint8_t>(state.cause)});
 }
 
+void note_peer_lost(const tracer& trace, const rank_state& state, std::uint32_t peer) {
+  trace({.epoch = state.epoch,
+         .count = 1,  // says it of another rank
+         .group = trace.name(state.group),
+         .rank = static_cast<std::uint16_t>(peer),
+         .hop = trace_hop::rank_lost,
+         .code = static_cast<std::uint8_t>(loss_cause::unreachable)});
+}
+
 void note_end(const tracer& trace, const rank_state& state) {
   if (has_ended(state.process)) return;  // by itself: its exit is about to be noted, with its cause
   auto of_no_use = state;

@@ -22,6 +22,9 @@ rank_parts with_trace(rank_parts parts, tracer trace);
 /// Notes what a rank is doing, or why it is lost.
 void note_rank(const tracer& trace, trace_hop hop, const rank_state& state);
 
+/// Notes that a rank has lost the connection to another one of its group.
+void note_peer_lost(const tracer& trace, const rank_state& state, std::uint32_t peer);
+
 /// Notes that a node ends a rank, because it is of no use any more: a loss without a cause.
 void note_end(const tracer& trace, const rank_state& state);
 

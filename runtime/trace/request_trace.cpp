@@ -118,25 +118,29 @@ void learn(epoch_table& epochs, const traced_event& x) {
   }
 }
 
-/// How much a cause explains: what follows from a loss elsewhere is noted as well, by the ranks that suffer from it.
-int weight_of(std::uint8_t cause) {
+/// How much a loss explains. A rank that is out of reach of itself has lost another one, and says so of that one.
+int weight_of(const trace_event& loss) {
   constexpr std::array weights{0, 2, 3, 4, 1};
-  return cause < weights.size() ? weights[cause] : 0;
+  constexpr std::uint8_t unreachable = 4;
+  if (loss.code == unreachable && loss.count == 0) return 0;
+  return loss.code < weights.size() ? weights[loss.code] : 0;
 }
 
 bool is_loss(const traced_event& x, const request_recovery& recovery) {
   return x.event.hop == trace_hop::rank_lost && x.event.epoch == recovery.old_epoch && x.group == recovery.group;
 }
 
-/// The loss that ended an epoch: the one that explains most, of ranks that their node did not end itself before.
+/// The loss that ended an epoch: the one that explains most. A rank that its node ended, as of no use any more, counts
+/// only if somebody had complained of it before.
 const traced_event* find_loss(const request_recovery& recovery, const std::vector<traced_event>& all) {
   const traced_event* found = nullptr;
-  std::set<std::uint16_t> ended;  // by their nodes, as of no use any more
+  std::set<std::uint16_t> ended, accused;
   for (const auto& x : all) {
     if (!is_loss(x, recovery)) continue;
     if (x.event.code == 0) ended.insert(x.event.rank);
-    if (x.event.code == 0 || ended.count(x.event.rank) > 0) continue;
-    if (!found || weight_of(x.event.code) > weight_of(found->event.code)) found = &x;
+    if (x.event.code == 0 || (ended.count(x.event.rank) > 0 && accused.count(x.event.rank) == 0)) continue;
+    if (weight_of(x.event) > 0) accused.insert(x.event.rank);
+    if (!found || weight_of(x.event) > weight_of(found->event)) found = &x;
   }
   return found;
 }

@@ -167,3 +167,28 @@ TEST_CASE("a rank that its node ended afterwards is not taken for the loss") {
       {.time_ns = 1340, .epoch = first_epoch, .group = 0, .rank = 0, .hop = trace_hop::rank_lost, .code = 3});
   CHECK(merge_trace(answers, request).recoveries.at(0).lost == "g0/1");
 }
+
+TEST_CASE("a rank that another one complained of is the loss, though its node ended it before it knew") {
+  auto answers = killed_rank();
+  auto& events = answers[1].records[0].events;
+  auto lost = [&](std::uint64_t time, std::uint16_t rank, std::uint8_t code, std::uint32_t count = 0) {
+    events.push_back({.time_ns = time,
+                      .epoch = first_epoch,
+                      .count = count,
+                      .group = 0,
+                      .rank = rank,
+                      .hop = trace_hop::rank_lost,
+                      .code = code});
+  };
+  events.erase(events.begin() + 4);
+  lost(1290, 1, 4, 1);
+  lost(1291, 0, 4);
+  lost(1330, 1, 0);
+  lost(1331, 0, 0);
+  lost(1340, 0, 4);
+  lost(1350, 1, 3);
+  const auto recovery = merge_trace(answers, request).recoveries.at(0);
+  CHECK(recovery.lost == "g0/1");
+  CHECK(recovery.cause == "killed");
+  CHECK(recovery.noticed_ns == 1290);
+}
