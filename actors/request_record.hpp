@@ -46,6 +46,8 @@ struct request_record {
   // Its group.
   std::string group;  ///< empty: waits for a group
   troupe::epoch epoch;
+  scheduler_rank_actor leader;               ///< that was given it
+  time_point heard;                          ///< of it from its group, or when it was last asked
   std::vector<troupe::epoch> ran_in;         ///< epochs it was in whose fate is not known
   std::optional<time_point> lost;            ///< since when its group is gone and nobody has said why
   std::optional<troupe::epoch> trial_epoch;  ///< it runs alone there: a crash is its doing

@@ -323,6 +323,8 @@ void router::check_limits(record_map::iterator found, time_point now) {
   } else if (!entry.admitted && entry.group.empty() && since(entry.created, now) >= options_.admission_limit) {
     fail(entry, make_failure(errc::not_ready, fmt::format("no group took the request within {} s; try again later",
                                                           options_.admission_limit.count() / 1000)));
+  } else if (!entry.group.empty() && entry.needs_group() && since(entry.heard, now) >= options_.silence_limit) {
+    enqueue_at_leader(entry);
   } else if (!entry.sink && since(entry.moved, now) >= options_.return_limit && !entry.text_done) {
     fail(entry, make_failure(errc::cancelled, "the client did not come back"), finish_reason::abort);
   } else if (entry.sink && entry.stream.stalled() && since(entry.moved, now) >= options_.stall_limit) {

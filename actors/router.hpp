@@ -32,6 +32,7 @@ struct router_options {
   std::chrono::milliseconds stall_limit{60'000};      ///< without credit while something waits
   std::chrono::milliseconds text_timeout{30'000};     ///< for an answer of tokenizer or detokenizer
   std::chrono::milliseconds enqueue_timeout{10'000};  ///< for an answer of a group
+  std::chrono::milliseconds silence_limit{5'000};     ///< of a group about a request; then it is asked again
   std::chrono::milliseconds admission_limit{30'000};  ///< for a group to admit it; then it is refused
   std::chrono::milliseconds return_limit{10'000};     ///< for a client that may come back, after its loss
   std::chrono::milliseconds keep_ended{60'000};       ///< an ended request whose end nobody has acknowledged
@@ -87,6 +88,7 @@ class router {
 
   // router_groups.cpp
   void place(request_record& entry);
+  void enqueue_at_leader(request_record& entry);
   void set_group(request_record& entry, const serving_group* group);
   void on_admitted(request_id placement);
   void on_enqueue_failed(request_id placement, const caf::error& reason);

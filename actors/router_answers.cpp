@@ -29,9 +29,19 @@ void router::on_tokens(tokens_sampled& message) {
   tell_text(std::move(pieces));
 }
 
-/// Appends the tokens of a step by position: one that is there already is dropped, a gap cannot happen.
+/// Appends the tokens of a step by position: one that is there already is dropped; before a gap the group is asked
+/// again.
 void router::apply(request_record& entry, request_update& update, std::vector<answer_piece>& pieces) {
   auto& tokens = entry.request.tokens;
+  entry.heard = self_->clock().now();
+  auto again = [&] {
+    spdlog::warn("request-again request={} group={} epoch={} tokens={}", entry.id.value, entry.group, entry.epoch.value,
+                 tokens.size());
+    abort_in_group(entry);
+    set_group(entry, nullptr);
+    place(entry);
+  };
+  if (update.finish == finish_reason::abort) return again();  // the group gave it up, and nobody here did
   answer_piece piece{entry.id, {}, update.finish != finish_reason::none, entry.fold};
   for (auto& token : update.tokens) {
     if (token.position < tokens.size()) {
@@ -43,9 +53,7 @@ void router::apply(request_record& entry, request_update& update, std::vector<an
       return fail(entry, make_failure(errc::inconsistent,
                                       fmt::format("position {} came again with another token", token.position)));
     }
-    if (token.position > tokens.size())
-      return fail(entry, make_failure(errc::engine_failed, fmt::format("the group gave position {} after position {}",
-                                                                       token.position, tokens.size())));
+    if (token.position > tokens.size()) return again();  // something between was lost on the way
     if (token.position == entry.request.prompt_tokens) entry.cached_tokens = update.cached_tokens;
     note_resumption(options_.trace, entry);
     tokens.push_back(token.token);

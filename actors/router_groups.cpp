@@ -50,6 +50,7 @@ void router::place(request_record& entry) {
   for (const auto& [group_name, group] : groups_)
     if (!best || load(group) < load(*best)) best = &group;
   entry.lost.reset();
+  entry.trial_epoch.reset();
   if (!best) return set_group(entry, nullptr);
   // The first placement has the request's own name.
   auto again = entry.epoch.value != 0;
@@ -63,8 +64,16 @@ void router::place(request_record& entry) {
                  entry.request.id.value, entry.group, entry.epoch.value, entry.request.tokens.size(),
                  entry.request.trial_until != 0);
   }
+  entry.leader = best->leader;
+  enqueue_at_leader(entry);
+}
+
+/// Asked again for what it has, a group goes on with it; for what it has not, or not any more, it begins with the
+/// tokens that are here.
+void router::enqueue_at_leader(request_record& entry) {
+  entry.heard = self_->clock().now();
   auto placement = entry.request.id;
-  self_->request(best->leader, options_.enqueue_timeout, enqueue{best->epoch, entry.request})
+  self_->request(entry.leader, options_.enqueue_timeout, enqueue{entry.epoch, entry.request})
       .then([this, placement] { on_admitted(placement); },
             [this, placement](const caf::error& reason) { on_enqueue_failed(placement, reason); });
 }
@@ -168,6 +177,11 @@ void router::on_groups(serving_groups& message) {
     auto group = groups_.find(entry.group);
     if (group != groups_.end() && group->second.epoch == entry.epoch) {
       entry.lost.reset();
+      if (group->second.leader == entry.leader) continue;
+      // The connection was made anew: what was on its way over the old one is lost.
+      abort_in_group(entry);
+      std::erase(entry.ran_in, entry.epoch);
+      place(entry);
       continue;
     }
     if (hopeless_) {

@@ -97,7 +97,11 @@ caf::result<void> scheduler_rank::on_enqueue(enqueue& message) {
                         fmt::format("group {} does not serve epoch {}", state_.group, message.epoch.value));
   auto id = message.request.id;
   auto verdict = scheduler_->enqueue(std::move(message.request));
-  if (verdict.reason == refusal::duplicate) return caf::unit;  // asked again: the first one goes on
+  if (verdict.reason == refusal::duplicate) {  // asked again, perhaps over a new connection: the first one goes on
+    if (auto known = routers_.find(id); known != routers_.end())
+      known->second = caf::actor_cast<router_actor>(self_->current_sender());
+    return caf::unit;
+  }
   if (!verdict.accepted()) return make_failure(code_of(verdict.reason), verdict.sentence);
   auto& router = routers_[id] = caf::actor_cast<router_actor>(self_->current_sender());
   if (router && watched_routers_.insert(router.address()).second) self_->monitor(router);

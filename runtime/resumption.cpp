@@ -135,10 +135,12 @@ std::optional<answer_event> resumption::take(answer_event piece, retry_budget& b
     return std::nullopt;
   }
   auto failed = piece.finish == finish_reason::error || piece.finish == finish_reason::abort;
-  // The router lost its groups, or believed this client to be gone: not the request's fault.
-  if (failed && (is_passing(piece.error_code) || (piece.error_code == "cancelled" && !piece.error.empty() &&
-                                                  piece.error != "cancelled by the client"))) {
+  if (failed && is_passing(piece.error_code)) {  // the router has lost its groups
     refuse(piece.error_code, piece.error, std::chrono::milliseconds{0}, budget, now);
+    return std::nullopt;
+  }
+  if (failed && piece.error_code == "cancelled") {  // nobody here did: the router believed this client to be gone
+    turn_to_next_door(now);
     return std::nullopt;
   }
   if (!had_.take(piece)) {

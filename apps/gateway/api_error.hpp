@@ -18,9 +18,10 @@ error_status describe_error(std::string_view code);
 
 /// An answer in OpenAI's error shape.
 struct api_error {
-  std::string code;     ///< of `describe_error`
-  std::string message;  ///< what is wrong and what would be right
-  std::string param;    ///< the field; empty: none
+  std::string code;       ///< of `describe_error`
+  std::string message;    ///< what is wrong and what would be right
+  std::string param;      ///< the field; empty: none
+  int retry_after_s = 0;  ///< 0: as `describe_error` says
 };
 
 /// {"error": {"message", "type", "param", "code"}}

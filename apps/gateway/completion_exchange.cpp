@@ -24,21 +24,26 @@ std::size_t size_of(const answer_event& event, bool logprobs) {
 }  // namespace
 
 completion_exchange::completion_exchange(connection& client, completion_service& service, const gateway_limits& limits,
-                                         completion_request request, reply_context context, reply_style style)
+                                         completion_request request, completion_name name, reply_context context,
+                                         reply_style style)
     : client_(client),
       service_(service),
       limits_(limits),
       request_(std::move(request)),
+      name_(std::move(name)),
       context_(std::move(context)),
       style_(std::move(style)),
       deadline_(connection::clock::now() + limits.request_time),
       inbox_(std::make_shared<reply_inbox>(client.notifier())),
-      choices_(request_.generations.size()) {}
+      choices_(request_.generations.size()),
+      sent_(name_.from) {
+  sent_.choices.resize(choices_.size());
+}
 
 completion_exchange::~completion_exchange() {
   inbox_->close();
   for (const auto& one : pending_)
-    if (!one.finished) service_.cancel(one.ticket);
+    if (!one.finished) name_.may_return ? service_.leave(one.ticket) : service_.cancel(one.ticket);
 }
 
 void completion_exchange::submit() {
@@ -46,7 +51,8 @@ void completion_exchange::submit() {
     auto what = request_.generations[i];
     what.deadline_ms = static_cast<std::uint64_t>(limits_.request_time.count());
     pending one;
-    one.ticket = service_.submit(std::move(what), limits_.event_credit, inbox_->callbacks_for(i));
+    one.ticket =
+        service_.submit(std::move(what), key_of_choice(sent_.key, i), limits_.event_credit, inbox_->callbacks_for(i));
     pending_.push_back(one);
   }
 }
@@ -98,7 +104,7 @@ void completion_exchange::apply(reply_item item) {
   auto& one = pending_[item.choice];
   if (auto* refusal = std::get_if<completion_refusal>(&item.what)) {
     one.finished = true;
-    fail({std::move(refusal->code), std::move(refusal->message), ""});
+    fail({std::move(refusal->code), std::move(refusal->message), "", refusal->retry_after_s});
   } else if (auto* event = std::get_if<answer_event>(&item.what)) {
     apply_event(item.choice, std::move(*event));
   } else {
@@ -120,6 +126,7 @@ void completion_exchange::apply_event(std::size_t index, answer_event event) {
     return fail({event.error_code.empty() ? "aborted" : event.error_code,
                  event.error.empty() ? "the server ended the answer early; ask again" : std::move(event.error), ""});
   auto& choice = choices_[index];
+  if (!name_.from.choices.empty() && !name_.from.choices[index].skip(event)) return;
   if (one.finished) {
     choice.finish = event.finish;
     choice.used = event.usage;
@@ -139,7 +146,8 @@ void completion_exchange::begin_stream() {
   streaming_ = true;
   client_.send(format_stream_header(style_));
   for (std::size_t i = 0; i < choices_.size(); ++i) {
-    if (auto first = format_first_chunk(context_, i); !first.empty())
+    const auto begins = name_.from.choices.empty();
+    if (auto first = format_first_chunk(context_, i); begins && !first.empty())
       client_.send(format_stream_piece(format_sse(first), style_));
     // A choice may have begun while another was not yet accepted.
     answer_event early;
@@ -151,8 +159,16 @@ void completion_exchange::begin_stream() {
 }
 
 void completion_exchange::stream_event(std::size_t index, const answer_event& event) {
-  for (const auto& chunk : format_chunks(context_, index, event, choices_[index]))
-    client_.send(format_stream_piece(format_sse(chunk), style_));
+  auto& sent = sent_.choices[index];
+  if (sent.finished) return;  // of a stream that is taken up again behind this choice's end
+  const auto chunks = format_chunks(context_, index, event, choices_[index]);
+  for (std::size_t i = 0; i < chunks.size(); ++i) {
+    // The position goes with the last chunk of an event: what came before it would come again.
+    if (i + 1 == chunks.size()) sent.count(event);
+    const auto id = i + 1 == chunks.size() ? to_string(sent_) : std::string{};
+    client_.send(format_stream_piece(format_sse(chunks[i], id), style_));
+  }
+  if (chunks.empty()) sent.count(event);
 }
 
 void completion_exchange::end_stream() {

@@ -14,15 +14,22 @@
 #include "apps/gateway/openai_reply.hpp"
 #include "apps/gateway/openai_request.hpp"
 #include "apps/gateway/reply_inbox.hpp"
+#include "apps/gateway/stream_position.hpp"
 
 namespace troupe {
 
+/// Under which name a completion is asked for, and what its client has of it.
+struct completion_name {
+  stream_position from;     ///< no choices: from the beginning
+  bool may_return = false;  ///< the client gave the name itself and can ask again
+};
+
 /// One completion from submission to last byte, for one client. Whatever way it ends, what was submitted and has not
-/// finished is cancelled.
+/// finished is cancelled, or left for a client that may return.
 class completion_exchange {
  public:
   completion_exchange(connection& client, completion_service& service, const gateway_limits& limits,
-                      completion_request request, reply_context context, reply_style style);
+                      completion_request request, completion_name name, reply_context context, reply_style style);
   completion_exchange(const completion_exchange&) = delete;
   completion_exchange& operator=(const completion_exchange&) = delete;
   ~completion_exchange();
@@ -59,12 +66,14 @@ class completion_exchange {
   completion_service& service_;
   const gateway_limits& limits_;
   const completion_request request_;
+  const completion_name name_;
   const reply_context context_;
   reply_style style_;
   const connection::clock::time_point deadline_;
   std::shared_ptr<reply_inbox> inbox_;
   std::vector<pending> pending_;
   std::vector<reply_choice> choices_;
+  stream_position sent_;          ///< what the client has with the last event
   std::size_t answer_bytes_ = 0;  ///< held for an answer that is not streamed
   bool streaming_ = false;        ///< the header of the stream was sent
   std::optional<api_error> error_;

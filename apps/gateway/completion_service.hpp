@@ -6,6 +6,7 @@
 #include <string>
 
 #include "runtime/generation.hpp"
+#include "runtime/request_key.hpp"
 
 namespace troupe {
 
@@ -16,6 +17,7 @@ using completion_ticket = strong_id<struct completion_ticket_tag>;
 struct completion_refusal {
   std::string code;
   std::string message;
+  int retry_after_s = 0;  ///< 0: as the code says
 };
 
 /// What the service calls back, from any thread, never blocked by it: first exactly one of `accepted` and `refused`;
@@ -32,6 +34,7 @@ struct served_model {
   std::int64_t created_s = 0;   ///< Unix time
   std::uint32_t context = 0;    ///< tokens of prompt and answer
   std::int32_t vocabulary = 0;  ///< token ids are below it
+  std::string contract{};       ///< what an interrupted answer promises: bit-exact or continuation; empty: not said
 };
 
 struct service_health {
@@ -49,14 +52,19 @@ class completion_service {
   virtual ~completion_service() = default;
 
   /// Asks for an answer. At most `credit` events are outstanding (called back and not yet credited); without credit
-  /// the service merges what comes into the next event.
-  virtual completion_ticket submit(generation what, std::uint32_t credit, completion_callbacks callbacks) = 0;
+  /// the service merges what comes into the next event. A `key` that was asked for before, and is known still, is the
+  /// same request: its answer comes from the beginning, and to whoever asked last.
+  virtual completion_ticket submit(generation what, const request_key& key, std::uint32_t credit,
+                                   completion_callbacks callbacks) = 0;
 
   /// The client took `events` more events.
   virtual void credit(completion_ticket ticket, std::uint32_t events) = 0;
 
   /// The client is gone. Harmless after the last event and for a ticket that is unknown.
   virtual void cancel(completion_ticket ticket) = 0;
+
+  /// The client is gone and may come back with the same key: the answer waits for a while.
+  virtual void leave(completion_ticket ticket) = 0;
 
   virtual served_model model() const = 0;
   virtual service_health health() const = 0;

@@ -14,6 +14,8 @@ std::string format_start(int status, const reply_style& style, std::string_view 
       fmt::format("HTTP/1.1 {} {}\r\nServer: troupe\r\nContent-Type: {}\r\nConnection: {}\r\n", status,
                   std::string_view(reason.data(), reason.size()), type, style.keep_alive ? "keep-alive" : "close");
   if (!style.request_id.empty()) out += fmt::format("X-Request-Id: {}\r\n", style.request_id);
+  if (!style.key.empty()) out += fmt::format("Troupe-Request-Key: {}\r\n", style.key);
+  if (!style.contract.empty()) out += fmt::format("Troupe-Contract: {}\r\n", style.contract);
   return out;
 }
 
@@ -27,7 +29,8 @@ std::string format_http_reply(int status, std::string_view body, const reply_sty
 std::string format_http_error(const api_error& error, const reply_style& style) {
   const auto status = describe_error(error.code);
   std::string extra;
-  if (status.retry_after_s != 0) extra += fmt::format("Retry-After: {}\r\n", status.retry_after_s);
+  const auto wait_s = error.retry_after_s != 0 ? error.retry_after_s : status.retry_after_s;
+  if (wait_s != 0) extra += fmt::format("Retry-After: {}\r\n", wait_s);
   if (status.status == 401) extra += "WWW-Authenticate: Bearer\r\n";
   if (status.status == 405) extra += "Allow: GET, HEAD, POST\r\n";
   return format_http_reply(status.status, to_json(error), style, extra);

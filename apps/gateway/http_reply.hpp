@@ -14,6 +14,8 @@ struct reply_style {
   bool chunked = true;       ///< false for HTTP/1.0: a stream then ends with the connection
   bool head_only = false;    ///< the method was HEAD
   std::string request_id{};  ///< for the x-request-id field; may be empty
+  std::string key{};         ///< for the troupe-request-key field; may be empty
+  std::string contract{};    ///< for the troupe-contract field; may be empty
 };
 
 /// A whole answer with a JSON body. `extra` is more header lines, each ending in CRLF.

@@ -164,8 +164,9 @@ std::string format_usage_chunk(const reply_context& context, const usage& used) 
   return dump(out);
 }
 
-std::string format_sse(std::string_view data) {
+std::string format_sse(std::string_view data, std::string_view id) {
   std::string out;
+  if (!id.empty()) out.append("id: ").append(id).append("\n");
   while (true) {
     const auto end = data.find('\n');
     out += "data: ";

@@ -49,6 +49,6 @@ std::vector<std::string> format_chunks(const reply_context& context, std::size_t
 std::string format_usage_chunk(const reply_context& context, const usage& used);
 
 /// Frames one server-sent event.
-std::string format_sse(std::string_view data);
+std::string format_sse(std::string_view data, std::string_view id = {});
 
 }  // namespace troupe

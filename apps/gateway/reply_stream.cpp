@@ -6,11 +6,15 @@
 #include <utility>
 
 #include <caf/all.hpp>
+#include <spdlog/spdlog.h>
+
+#include "actors/resumer.hpp"
+#include "apps/gateway/journal.hpp"
 
 namespace troupe {
 namespace {
 
-constexpr std::chrono::seconds submit_timeout{60};
+constexpr std::chrono::seconds return_limit{10};  // for a client that may come back
 constexpr std::chrono::seconds status_timeout{5};
 constexpr std::chrono::milliseconds health_interval{200};
 
@@ -20,8 +24,13 @@ class completion_sink {
   static inline const char* name = "completion-sink";
 
   completion_sink(caf::event_based_actor* self, std::shared_ptr<reply_stream_state> shared, node_actor node,
-                  router_actor router)
-      : self_(self), shared_(std::move(shared)), node_(std::move(node)), router_(std::move(router)) {}
+                  resumer_actor agent, std::shared_ptr<journal> book, std::vector<journal_entry> unfinished)
+      : self_(self),
+        shared_(std::move(shared)),
+        node_(std::move(node)),
+        agent_(std::move(agent)),
+        book_(std::move(book)),
+        unfinished_(std::move(unfinished)) {}
 
   caf::behavior make_behavior() {
     self_->set_error_handler([](caf::scheduled_actor*, caf::error&) {});
@@ -31,16 +40,20 @@ class completion_sink {
         [this](caf::open_atom, std::uint64_t ticket) { open(ticket); },
         [this](caf::put_atom, std::uint64_t ticket, std::uint32_t events) { give_credit(ticket, events); },
         [this](caf::close_atom, std::uint64_t ticket) { close(ticket); },
+        [this](caf::leave_atom, std::uint64_t ticket) { leave(ticket); },
         [this](answer& message) { pass_on(message); },
     };
   }
 
  private:
   struct completion {
-    completion_callbacks callbacks;
+    completion_callbacks callbacks;  ///< empty: nobody waits now, and somebody may come back
+    request_key key;
+    generation what;     ///< for the journal, until it is accepted
     request_id request;  ///< once accepted
     bool accepted = false;
-    bool cancelled = false;  ///< before it was accepted
+    bool cancelled = false;    ///< before it was accepted
+    std::uint32_t tokens = 0;  ///< of the answer in the journal
   };
 
   void open(std::uint64_t ticket) {
@@ -51,9 +64,23 @@ class completion_sink {
       if (!found) return;
       order = std::move(found.mapped());
     }
-    completions_[ticket].callbacks = std::move(order.callbacks);
-    auto sink = caf::actor_cast<answer_sink_actor>(self_);
-    self_->request(router_, submit_timeout, troupe::submit{ticket, std::move(order.what), sink, order.credit})
+    auto& entry = completions_[ticket];
+    entry.callbacks = std::move(order.callbacks);
+    entry.key = order.key;
+    if (book_) entry.what = order.what;
+    ask(ticket, std::move(order.what), order.credit, {});
+  }
+
+  void ask(std::uint64_t ticket, generation what, std::uint32_t credit, std::vector<token_id> tokens) {
+    troupe::submit message;
+    message.ticket = ticket;
+    message.what = std::move(what);
+    message.sink = caf::actor_cast<answer_sink_actor>(self_);
+    message.credit = credit;
+    message.key = completions_.at(ticket).key;
+    message.have.tokens = std::move(tokens);
+    self_
+        ->request(agent_, caf::infinite, std::move(message))  // bounded: every request has a deadline
         .then([this, ticket](const accepted& info) { accept(ticket, info); },
               [this, ticket](const caf::error& reason) { refuse(ticket, reason); });
   }
@@ -65,18 +92,24 @@ class completion_sink {
     entry.request = info.request;
     entry.accepted = true;
     if (entry.cancelled) return close(ticket);
-    entry.callbacks.accepted();
+    if (book_ && entry.tokens == 0) book_->accept(entry.key, std::exchange(entry.what, {}));
+    if (entry.callbacks.accepted) entry.callbacks.accepted();
   }
 
   void refuse(std::uint64_t ticket, const caf::error& reason) {
     auto found = completions_.extract(ticket);
-    if (found && !found.mapped().cancelled) found.mapped().callbacks.refused({code_name(reason), describe(reason)});
+    if (!found) return;
+    auto& entry = found.mapped();
+    if (book_) book_->end(entry.key);
+    if (entry.cancelled || !entry.callbacks.refused) return;
+    auto wait = std::chrono::ceil<std::chrono::seconds>(retry_after(reason)).count();
+    entry.callbacks.refused({code_name(reason), describe(reason), static_cast<int>(wait)});
   }
 
   void give_credit(std::uint64_t ticket, std::uint32_t events) {
     auto found = completions_.find(ticket);
     if (found != completions_.end() && found->second.accepted)
-      self_->send(router_, grant{found->second.request, events});
+      self_->send(agent_, grant{found->second.request, events});
   }
 
   void close(std::uint64_t ticket) {
@@ -84,25 +117,72 @@ class completion_sink {
     if (found == completions_.end()) return;
     found->second.cancelled = true;
     if (!found->second.accepted) return;  // accept() comes back here
-    self_->send(router_, cancel{found->second.request});
+    if (book_) book_->end(found->second.key);
+    self_->send(agent_, cancel{found->second.request});
     completions_.erase(found);
+  }
+
+  /// The answer goes on as far as its credit reaches; whoever asks with its key takes it over.
+  void leave(std::uint64_t ticket) {
+    auto found = completions_.find(ticket);
+    if (found == completions_.end()) return;
+    found->second.callbacks = {};
+    self_->run_delayed(return_limit, [this, ticket] { close(ticket); });
   }
 
   void pass_on(answer& message) {
     auto found = completions_.find(message.ticket);
     if (found == completions_.end()) return;
+    auto& entry = found->second;
     auto last = message.event.finish != finish_reason::none;
-    auto event = found->second.callbacks.event;
+    // One that was taken up elsewhere under the same key has not ended.
+    auto over = last && message.event.error_code != to_string(errc::superseded);
+    if (book_) note(entry, message.event, over);
+    auto event = entry.callbacks.event;
     if (last) completions_.erase(found);
-    event(std::move(message.event));
+    if (event) event(std::move(message.event));
+  }
+
+  void note(completion& entry, const answer_event& event, bool over) {
+    std::vector<token_id> fresh;
+    for (const auto& token : event.tokens)
+      if (token.position >= entry.tokens) fresh.push_back(token.token);
+    entry.tokens += static_cast<std::uint32_t>(fresh.size());
+    if (over)
+      book_->end(entry.key);
+    else
+      book_->extend(entry.key, fresh);
+  }
+
+  /// What an earlier process had accepted: it is computed to its end, and waits for a client that asks with its key.
+  void finish_old() {
+    for (auto& old : std::exchange(unfinished_, {})) {
+      std::uint64_t ticket = 0;
+      {
+        std::lock_guard lock{shared_->mutex};
+        ticket = ++shared_->tickets;
+      }
+      auto& entry = completions_[ticket];
+      entry.key = old.key;
+      entry.tokens = static_cast<std::uint32_t>(old.tokens.size());
+      entry.what = old.what;
+      ask(ticket, std::move(old.what), 1, std::move(old.tokens));
+      leave(ticket);
+    }
   }
 
   void refresh_health() {
     self_->request(node_, status_timeout, get_status{})
-        .then([this](const node_status& status) { tell_health(judge(status)); },
-              [this](const caf::error& reason) {
-                tell_health({false, "degraded", describe(reason)});
-              });
+        .then(
+            [this](const node_status& status) {
+              auto health = judge(status);
+              if (health.ready) finish_old();
+              tell_health(std::move(health));
+            },
+            [this](const caf::error& reason) {
+              tell_health({false, "degraded", describe(reason)});
+            });
+    if (book_) book_->keep_up(self_->clock().now());
     self_->run_delayed(health_interval, [this] { refresh_health(); });
   }
 
@@ -130,32 +210,61 @@ class completion_sink {
   caf::event_based_actor* self_;
   std::shared_ptr<reply_stream_state> shared_;
   node_actor node_;
-  router_actor router_;
+  resumer_actor agent_;
+  std::shared_ptr<journal> book_;          ///< null: nothing is written
+  std::vector<journal_entry> unfinished_;  ///< of an earlier process, until a group serves
   std::map<std::uint64_t, completion> completions_;
   bool served_ = false;
 };
 
+resumer_actor spawn_agent(caf::actor_system& system, const node_actor& node) {
+  resumer_options options;
+  options.doors.push_back({{}, node});
+  return system.spawn<resumer_impl>(std::move(options));
+}
+
+caf::actor spawn_sink(caf::actor_system& system, std::shared_ptr<reply_stream_state> state, node_actor node,
+                      resumer_actor agent, const std::filesystem::path& path) {
+  std::shared_ptr<journal> book;
+  journal_content old;
+  if (!path.empty()) {
+    old = read_journal(path);
+    if (!old.warning.empty()) spdlog::warn("journal-damaged reason=\"{}\"", old.warning);
+    spdlog::info("journal-read path={} unfinished={}", path.string(), old.unfinished.size());
+    book = std::make_shared<journal>(path, old.unfinished);
+  }
+  return system.spawn<caf::stateful_actor<completion_sink>>(std::move(state), std::move(node), std::move(agent),
+                                                            std::move(book), std::move(old.unfinished));
+}
+
 }  // namespace
 
-reply_stream::reply_stream(caf::actor_system& system, node_actor node, router_actor router, served_model model,
-                           std::shared_ptr<const tokenizer> vocabulary)
+reply_stream::reply_stream(caf::actor_system& system, node_actor node, served_model model,
+                           std::shared_ptr<const tokenizer> vocabulary, const std::filesystem::path& journal_path)
     : model_(std::move(model)),
       vocabulary_(std::move(vocabulary)),
       state_(std::make_shared<reply_stream_state>()),
-      sink_(system.spawn<caf::stateful_actor<completion_sink>>(state_, std::move(node), std::move(router))) {}
+      agent_(spawn_agent(system, node)),
+      sink_(spawn_sink(system, state_, std::move(node), agent_, journal_path)) {}
 
-reply_stream::~reply_stream() { caf::anon_send_exit(sink_, caf::exit_reason::user_shutdown); }
+reply_stream::~reply_stream() {
+  caf::anon_send_exit(sink_, caf::exit_reason::user_shutdown);
+  caf::anon_send_exit(agent_, caf::exit_reason::user_shutdown);
+}
 
-completion_ticket reply_stream::submit(generation what, std::uint32_t credit, completion_callbacks callbacks) {
+completion_ticket reply_stream::submit(generation what, const request_key& key, std::uint32_t credit,
+                                       completion_callbacks callbacks) {
   std::uint64_t ticket = 0;
   {
     std::lock_guard lock{state_->mutex};
-    ticket = ++next_ticket_;
-    state_->orders[ticket] = {std::move(what), credit, std::move(callbacks)};
+    ticket = ++state_->tickets;
+    state_->orders[ticket] = {std::move(what), key, credit, std::move(callbacks)};
   }
   caf::anon_send(sink_, caf::open_atom_v, ticket);
   return {ticket};
 }
+
+void reply_stream::leave(completion_ticket ticket) { caf::anon_send(sink_, caf::leave_atom_v, ticket.value); }
 
 void reply_stream::credit(completion_ticket ticket, std::uint32_t events) {
   caf::anon_send(sink_, caf::put_atom_v, ticket.value, events);

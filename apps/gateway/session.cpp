@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "apps/gateway/session.hpp"
 
+#include <array>
 #include <chrono>
+#include <cstring>
 #include <random>
 #include <utility>
 
 #include <boost/beast/core/string.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <openssl/sha.h>
 
 #include "apps/gateway/completion_exchange.hpp"
 #include "apps/gateway/routes.hpp"
@@ -40,6 +43,18 @@ nlohmann::ordered_json model_card(const served_model& model) {
 
 std::string dump(const nlohmann::ordered_json& value) {
   return value.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
+/// The same for the same client and name at every gateway; another client's names are others.
+request_key name_of_client(std::string_view authorization, std::string_view name) {
+  std::string text{authorization};
+  text.append(1, '\0').append(name);
+  std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
+  SHA256(reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest.data());
+  request_key key;
+  std::memcpy(&key, digest.data(), sizeof key);
+  key.low |= 1U;
+  return key;
 }
 
 bool is_json(std::string_view type) {
@@ -143,28 +158,65 @@ asio::awaitable<bool> session::handle(http_request request) {
 
 asio::awaitable<bool> session::complete(completion_api api, const http_request& request, reply_style style) {
   const auto model = service_.model();
-  auto parsed = parse_completion_request(api, request.body(), model, random_bits());
+  auto named = name_request(request);
+  if (auto* error = std::get_if<api_error>(&named)) {
+    reply_error(*error, style);
+    co_return true;
+  }
+  auto& name = std::get<completion_name>(named);
+  style.key = to_string(name.from.key);
+  style.contract = model.contract;
+  auto parsed = parse_completion_request(api, request.body(), model, seed_of(name.from.key));
   if (auto* error = std::get_if<api_error>(&parsed)) {
     reply_error(*error, style);
     log(fmt::format("http-refused request={} code={} param={}", style.request_id, error->code, error->param));
     co_return true;
   }
   auto& checked = std::get<completion_request>(parsed);
+  if (!name.from.choices.empty() && (!checked.stream || name.from.choices.size() != checked.generations.size())) {
+    reply_error({"invalid_value",
+                 fmt::format("Last-Event-ID is of a stream of {} answers; post the body that began it",
+                             name.from.choices.size()),
+                 "Last-Event-ID"},
+                style);
+    co_return true;
+  }
   // HTTP/1.0 knows no chunks: the end of the connection is then the end of the stream.
   if (checked.stream && !style.chunked) style.keep_alive = false;
   reply_context context;
   context.api = api;
-  context.id = (api == completion_api::chat ? "chatcmpl-" : "cmpl-") + style.request_id;
+  context.id = (api == completion_api::chat ? "chatcmpl-" : "cmpl-") + style.key;
   context.created_s = now_s();
   context.model = model.name;
   context.logprobs = checked.wants_logprobs();
   context.include_usage = checked.include_usage;
   context.token_bytes = [this](token_id token) { return service_.token_bytes(token); };
-  completion_exchange exchange(*client_, service_, options_.limits, std::move(checked), std::move(context), style);
+  completion_exchange exchange(*client_, service_, options_.limits, std::move(checked), std::move(name),
+                               std::move(context), style);
   const auto outcome = co_await exchange.run();
   log(fmt::format("http-completion request={} ended={} prompt-tokens={} completion-tokens={}", style.request_id,
                   outcome.ended, outcome.used.prompt_tokens, outcome.used.completion_tokens));
   co_return outcome.keep_alive;
+}
+
+/// The client's own name for its request (Idempotency-Key), or that of a stream it takes up again (Last-Event-ID), or a
+/// new one.
+std::variant<completion_name, api_error> session::name_request(const http_request& request) const {
+  completion_name name;
+  const auto given = view(request["Idempotency-Key"]);
+  if (given.size() > 255)
+    return api_error{"invalid_value", "Idempotency-Key has more than 255 bytes; give a shorter one", "Idempotency-Key"};
+  name.may_return = !given.empty();
+  name.from.key = given.empty() ? make_request_key() : name_of_client(view(request[http::field::authorization]), given);
+  const auto last = view(request["Last-Event-ID"]);
+  if (last.empty()) return name;
+  auto position = parse_stream_position(last);
+  if (!position || (!given.empty() && position->key != name.from.key))
+    return api_error{"invalid_value",
+                     "Last-Event-ID is not the id of an event of this stream; leave it out to begin anew",
+                     "Last-Event-ID"};
+  name.from = std::move(*position);
+  return name;
 }
 
 void session::reply(int status, const std::string& body, const reply_style& style) {

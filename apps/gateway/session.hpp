@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "apps/gateway/asio.hpp"
+#include "apps/gateway/completion_exchange.hpp"
 #include "apps/gateway/completion_service.hpp"
 #include "apps/gateway/connection.hpp"
 #include "apps/gateway/gateway_options.hpp"
@@ -33,6 +34,7 @@ class session : public std::enable_shared_from_this<session> {
   std::optional<api_error> check_header(const http_header& header);
   boost::asio::awaitable<bool> handle(http_request request);
   boost::asio::awaitable<bool> complete(completion_api api, const http_request& request, reply_style style);
+  std::variant<completion_name, api_error> name_request(const http_request& request) const;
   void reply(int status, const std::string& body, const reply_style& style);
   void reply_error(const api_error& error, const reply_style& style);
   void reply_models(std::string_view name, const reply_style& style);

@@ -37,6 +37,7 @@ struct node_command_options {
   std::string log_level = "info";
   std::string ready_file;
   std::string trace_dir;
+  std::string journal;
   bool insecure = false;
 };
 
@@ -68,10 +69,12 @@ void write_ready_file(const std::string& path, const std::string& host, std::uin
 /// The node's HTTP side.
 class http_front {
  public:
-  http_front(caf::actor_system& system, const serving& actors, const model_bundle& model, const node_spec& me)
-      : service_(system, actors.node, actors.router,
-                 {model.name, std::time(nullptr), model.context_tokens, model.facts().vocabulary_size},
-                 model.text->vocabulary()),
+  http_front(caf::actor_system& system, const serving& actors, const model_bundle& model, const node_spec& me,
+             const std::string& journal_path)
+      : service_(system, actors.node,
+                 // The CPU engine's tokens depend on neither batch nor chunk, so that a resumed answer has the same.
+                 {model.name, std::time(nullptr), model.context_tokens, model.facts().vocabulary_size, "bit-exact"},
+                 model.text->vocabulary(), journal_path),
         server_(options_of(me), service_) {}
 
   gateway& server() { return server_; }
@@ -188,7 +191,7 @@ int run_node(const node_command_options& options) {
                     to_string(me.cluster), to_string(port.error()), me.name));
   launcher->become(make_launcher(system, options, file, model, *port, extras));
   std::unique_ptr<http_front> http;
-  if (me.http) http = std::make_unique<http_front>(system, *actors, model, me);
+  if (me.http) http = std::make_unique<http_front>(system, *actors, model, me, options.journal);
   auto http_address = http ? to_string(host_port{me.http->host, http->server().port()}) : std::string{"none"};
   actors->start();
   spdlog::info("node-started node={} cluster={} model={} address={}:{}", me.name, file.cluster, model.name,
@@ -219,6 +222,8 @@ void add_node_command(CLI::App& program, int& exit_code) {
   command->add_option("--ready-file", options->ready_file, "Written with the addresses, as JSON, when the node serves");
   command->add_option("--trace-dir", options->trace_dir,
                       "Folder of the flight records; default: under $XDG_STATE_HOME/troupe");
+  command->add_option("--journal", options->journal,
+                      "File in which HTTP requests are kept until they end; a node that starts again finishes them");
   command->add_flag("--insecure", options->insecure, "Allow addresses other than loopback without TLS and API key");
   command->callback([options, &exit_code] { exit_code = run_node(*options); });
 }

@@ -84,6 +84,7 @@ std::vector<std::string> sse_events(const std::string& body) {
   std::vector<std::string> out;
   std::size_t at = 0;
   while (at < body.size()) {
+    if (body.compare(at, 4, "id: ") == 0) at = body.find('\n', at) + 1;
     const auto end = body.find("\n\n", at);
     if (end == std::string::npos || body.compare(at, 6, "data: ") != 0)
       throw std::runtime_error("no server-sent event: " + body.substr(at));

@@ -24,7 +24,7 @@ scripted_completion_service::~scripted_completion_service() {
   thread_.join();
 }
 
-completion_ticket scripted_completion_service::submit(generation what, std::uint32_t credit,
+completion_ticket scripted_completion_service::submit(generation what, const request_key& key, std::uint32_t credit,
                                                       completion_callbacks callbacks) {
   auto answer = answers_(what);
   const std::lock_guard guard(mutex_);
@@ -35,6 +35,7 @@ completion_ticket scripted_completion_service::submit(generation what, std::uint
   one.credit = credit;
   jobs_.emplace(ticket, std::move(one));
   submitted_.push_back(std::move(what));
+  keys_.push_back(key);
   changed_.notify_all();
   return ticket;
 }
@@ -55,7 +56,23 @@ void scripted_completion_service::cancel(completion_ticket ticket) {
   changed_.notify_all();
 }
 
-served_model scripted_completion_service::model() const { return {"scripted", 1700000000, 4096, 1000}; }
+void scripted_completion_service::leave(completion_ticket ticket) {
+  const std::lock_guard guard(mutex_);
+  if (jobs_.erase(ticket) > 0) ++left_;
+  changed_.notify_all();
+}
+
+std::vector<request_key> scripted_completion_service::keys() const {
+  const std::lock_guard guard(mutex_);
+  return keys_;
+}
+
+std::size_t scripted_completion_service::left() const {
+  const std::lock_guard guard(mutex_);
+  return left_;
+}
+
+served_model scripted_completion_service::model() const { return {"scripted", 1700000000, 4096, 1000, "bit-exact"}; }
 
 service_health scripted_completion_service::health() const {
   const std::lock_guard guard(mutex_);
@@ -94,6 +111,11 @@ bool scripted_completion_service::wait_submitted(std::size_t count) {
 bool scripted_completion_service::wait_cancelled(std::size_t count) {
   std::unique_lock lock(mutex_);
   return changed_.wait_for(lock, patience, [&] { return cancelled_ >= count; });
+}
+
+bool scripted_completion_service::wait_left(std::size_t count) {
+  std::unique_lock lock(mutex_);
+  return changed_.wait_for(lock, patience, [&] { return left_ >= count; });
 }
 
 bool scripted_completion_service::wait_events_sent(std::size_t count) {
@@ -148,9 +170,12 @@ bool scripted_completion_service::step(std::unique_lock<std::mutex>& lock) {
 
 std::vector<answer_event> events_of(const std::vector<std::string>& words, finish_reason finish) {
   std::vector<answer_event> out;
+  std::uint64_t offset = 0;
   for (const auto& word : words) {
     answer_event event;
     event.text = word;
+    event.text_offset = offset;
+    offset += word.size();
     answer_token token;
     token.position = static_cast<std::uint32_t>(out.size());
     token.token = static_cast<token_id>(out.size());

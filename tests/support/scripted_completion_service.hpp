@@ -30,20 +30,25 @@ class scripted_completion_service : public completion_service {
   explicit scripted_completion_service(script answers);
   ~scripted_completion_service() override;
 
-  completion_ticket submit(generation what, std::uint32_t credit, completion_callbacks callbacks) override;
+  completion_ticket submit(generation what, const request_key& key, std::uint32_t credit,
+                           completion_callbacks callbacks) override;
   void credit(completion_ticket ticket, std::uint32_t events) override;
   void cancel(completion_ticket ticket) override;
+  void leave(completion_ticket ticket) override;
   served_model model() const override;
   service_health health() const override;
   std::string token_bytes(token_id token) const override;
 
   void set_health(service_health health);
   std::vector<generation> submitted() const;
+  std::vector<request_key> keys() const;
   std::size_t cancelled() const;
+  std::size_t left() const;
   std::size_t events_sent() const;
   /// False when it did not happen within 20 s.
   bool wait_submitted(std::size_t count);
   bool wait_cancelled(std::size_t count);
+  bool wait_left(std::size_t count);
   bool wait_events_sent(std::size_t count);
   /// Calls the callbacks of every cancelled request once more, as a service may that hears of it late.
   void call_back_late();
@@ -69,6 +74,8 @@ class scripted_completion_service : public completion_service {
   std::vector<generation> submitted_;
   service_health health_{true, "ready", ""};
   std::uint64_t last_ticket_ = 0;
+  std::vector<request_key> keys_;
+  std::size_t left_ = 0;
   std::size_t cancelled_ = 0;
   std::size_t events_sent_ = 0;
   bool stopping_ = false;
