@@ -54,8 +54,8 @@ step_result faulty_executor::run(const step_plan& plan) {
 }
 
 void faulty_executor::abort() noexcept {
+  inner_->abort();  // first: a step that hangs must not run when it is woken
   script_->wake();
-  inner_->abort();
 }
 
 }  // namespace troupe
