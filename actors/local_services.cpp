@@ -28,6 +28,15 @@ std::vector<caf::actor> local_services::all() const {
   return result;
 }
 
+caf::actor local_services::find(const std::string& service) const {
+  std::lock_guard lock{naming_};
+  if (service == "tokenizer" && !text_.tokenizers.empty()) return caf::actor_cast<caf::actor>(text_.tokenizers.front());
+  if (service == "detokenizer") return caf::actor_cast<caf::actor>(text_.detokenizer);
+  if (service == "router") return caf::actor_cast<caf::actor>(router_);
+  if (service == "topology" && topology_) return caf::actor_cast<caf::actor>(topology_);
+  return {};
+}
+
 bool local_services::may_replace(const std::string& service, time_point now) {
   auto& times = replacements_[service];
   while (!times.empty() && now - times.front() > replacement_window)
@@ -40,7 +49,9 @@ bool local_services::may_replace(const std::string& service, time_point now) {
 local_services::replacement local_services::replace(const caf::actor_addr& ended, time_point now) {
   auto again = [&](const char* service, auto& handle, const auto& make) -> replacement {
     if (!may_replace(service, now)) return {service, nullptr};
-    handle = make();
+    auto fresh = make();
+    std::lock_guard lock{naming_};
+    handle = std::move(fresh);
     return {service, caf::actor_cast<caf::actor>(handle)};
   };
   for (auto& tokenizer : text_.tokenizers)

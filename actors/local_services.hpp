@@ -4,6 +4,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,9 @@ class local_services {
   const text_actors& text() const { return text_; }
   std::vector<caf::actor> all() const;
 
+  /// The one of now by its name, as in `replacement`; null when there is none. From any thread.
+  caf::actor find(const std::string& service) const;
+
   struct replacement {
     std::string service;  ///< empty: who has ended was none of these
     caf::actor actor;     ///< to be watched from now on; null when there were too many
@@ -50,6 +54,7 @@ class local_services {
   bool may_replace(const std::string& service, time_point now);
 
   local_service_factories make_;
+  mutable std::mutex naming_;  ///< guards the handles, which the node alone replaces, against find
   text_actors text_;
   router_actor router_;
   topology_actor topology_;

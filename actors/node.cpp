@@ -24,7 +24,7 @@ node::node(node_actor::impl* self, cluster_file file, node_options options, std:
     : self_(self),
       file_(std::move(file)),
       options_(std::move(options)),
-      places_(options_.name, options_.boot, std::move(launcher)),
+      places_(options_.name, options_.boot, std::move(launcher), options_.trace),
       router_(std::move(router)) {
   places_.list(file_);
 }
@@ -34,6 +34,10 @@ node_actor::behavior_type node::make_behavior() {
   if (options_.services)
     for (const auto& service : options_.services->all())
       self_->monitor(service);
+  self_->attach_functor([traces = options_.traces, faults = options_.faults] {
+    caf::anon_send_exit(traces, caf::exit_reason::user_shutdown);
+    caf::anon_send_exit(faults, caf::exit_reason::user_shutdown);
+  });
   self_->set_down_handler([this](caf::scheduled_actor*, caf::down_msg& down) {
     if (!replace_service(down)) on_down(down);
   });
@@ -55,6 +59,24 @@ node_actor::behavior_type node::make_behavior() {
       [this](const get_group_statistics& message) { return on_group_status(message); },
       [this](const probe_node& message) { return on_probe(message); },
       [this](echo& message) { return on_echo(message); },
+      [this](get_trace& message) { return on_trace(message); },
+      [this](read_clock) {
+        return clock_reading{options_.name, machine_identity(), steady_now_ns()};
+      },
+      [this](find_nodes) { return on_find_nodes(); },
+      [this](inject& message) { return on_inject(message); },
+      [this](rank_injector_ready& message) -> caf::result<void> {
+        if (!options_.faults) return faults_refused();
+        return self_->delegate(options_.faults, std::move(message));
+      },
+      [this](list_faults message) -> caf::result<fault_list> {
+        if (!options_.faults) return faults_refused();
+        return self_->delegate(options_.faults, message);
+      },
+      [this](clear_faults message) -> caf::result<void> {
+        if (!options_.faults) return faults_refused();
+        return self_->delegate(options_.faults, message);
+      },
       [this](drain) { return on_drain(); },
   };
 }
@@ -412,6 +434,29 @@ echoed node::on_echo(echo& message) const {
   if (message.payload.size() > probe_bytes_max) message.payload.resize(probe_bytes_max);
   return {options_.name,     options_.version,    protocol_version,
           file_.fingerprint, options_.model_hash, std::move(message.payload)};
+}
+
+caf::result<trace_answer> node::on_trace(get_trace& message) {
+  if (!options_.traces) return make_failure(errc::not_ready, fmt::format("node {} keeps no records", options_.name));
+  return self_->delegate(options_.traces, std::move(message));
+}
+
+known_nodes node::on_find_nodes() const {
+  known_nodes known{options_.name, {}};
+  for (const auto& spec : file_.nodes)
+    known.nodes.push_back({spec.name, {spec.cluster.host, spec.cluster.port}});
+  return known;
+}
+
+caf::result<std::uint64_t> node::on_inject(inject& message) {
+  if (!options_.faults) return faults_refused();
+  return self_->delegate(options_.faults, inject_here{std::move(message.what), view_});
+}
+
+caf::error node::faults_refused() const {
+  return make_failure(
+      errc::invalid_request,
+      fmt::format("node {} injects no faults: its topology file does not say allow_faults: true", options_.name));
 }
 
 caf::result<void> node::on_drain() {

@@ -11,6 +11,7 @@
 #include "actors/protocol.hpp"
 #include "actors/rank_launcher.hpp"
 #include "actors/rank_places.hpp"
+#include "runtime/trace/flight_recorder.hpp"
 #include "topology/cluster_file.hpp"
 #include "topology/lease.hpp"
 
@@ -27,6 +28,9 @@ struct node_options {
   std::chrono::milliseconds lease_interval{100};  ///< between two askings for the lease
   /// This process's own actors, replaced by the node when one of them ends; null: they are somebody else's.
   std::shared_ptr<local_services> services{};
+  tracer trace{};
+  trace_keeper_actor traces{};    ///< has the flight records of this machine; null: none are kept
+  fault_injector_actor faults{};  ///< null: faults are not allowed
 };
 
 /// The supervisor of one machine: starts its ranks, tells the topology actor how they are, tells them which epoch they
@@ -60,6 +64,10 @@ class node {
   caf::result<group_statistics> on_group_status(const get_group_statistics& message);
   caf::result<probe_report> on_probe(const probe_node& message);
   echoed on_echo(echo& message) const;
+  caf::result<trace_answer> on_trace(get_trace& message);
+  known_nodes on_find_nodes() const;
+  caf::result<std::uint64_t> on_inject(inject& message);
+  caf::error faults_refused() const;
   caf::result<void> on_drain();
   template <class Result, class Message>
   caf::result<Result> pass_on(Message& message);

@@ -6,7 +6,9 @@
 
 #include <caf/all.hpp>
 
+#include "actors/fault_messages.hpp"
 #include "actors/messages.hpp"
+#include "actors/trace_messages.hpp"
 
 namespace troupe {
 
@@ -183,6 +185,11 @@ using node_actor = caf::typed_actor<
     caf::result<group_statistics>(get_group_statistics),
     // How this node reaches another; and the other's side of it.
     caf::result<probe_report>(probe_node), caf::result<echoed>(echo),
+    // What `troupe trace` shows, and what it needs to find all of it.
+    caf::result<trace_answer>(get_trace), caf::result<clock_reading>(read_clock), caf::result<known_nodes>(find_nodes),
+    // Breaks something of this node on purpose; an error where the topology file does not allow it.
+    caf::result<std::uint64_t>(inject), caf::result<void>(rank_injector_ready), caf::result<fault_list>(list_faults),
+    caf::result<void>(clear_faults),
     // Drains and ends: no new requests, the accepted ones end, the ranks stop.
     caf::result<void>(drain)>;
 
@@ -294,9 +301,22 @@ CAF_ADD_TYPE_ID(troupe, (troupe::drain_place))
 CAF_ADD_TYPE_ID(troupe, (troupe::restart_rank))
 CAF_ADD_TYPE_ID(troupe, (troupe::change_topology))
 CAF_ADD_TYPE_ID(troupe, (troupe::topology_changed))
+CAF_ADD_TYPE_ID(troupe, (troupe::get_trace))
+CAF_ADD_TYPE_ID(troupe, (troupe::trace_answer))
+CAF_ADD_TYPE_ID(troupe, (troupe::read_clock))
+CAF_ADD_TYPE_ID(troupe, (troupe::clock_reading))
+CAF_ADD_TYPE_ID(troupe, (troupe::find_nodes))
+CAF_ADD_TYPE_ID(troupe, (troupe::known_nodes))
+CAF_ADD_TYPE_ID(troupe, (troupe::inject))
+CAF_ADD_TYPE_ID(troupe, (troupe::inject_here))
+CAF_ADD_TYPE_ID(troupe, (troupe::list_faults))
+CAF_ADD_TYPE_ID(troupe, (troupe::fault_list))
+CAF_ADD_TYPE_ID(troupe, (troupe::clear_faults))
+CAF_ADD_TYPE_ID(troupe, (troupe::rank_injector_ready))
+CAF_ADD_TYPE_ID(troupe, (troupe::rank_injector_actor))
 CAF_END_TYPE_ID_BLOCK(troupe)
 
 namespace troupe {
 /// Members whose numbers differ refuse each other.
-inline constexpr int protocol_version = 3;
+inline constexpr int protocol_version = 4;
 }  // namespace troupe

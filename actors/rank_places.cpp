@@ -8,12 +8,13 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "actors/trace_notes.hpp"
 #include "topology/epoch_number.hpp"
 
 namespace troupe {
 
-rank_places::rank_places(std::string node, std::uint64_t boot, std::shared_ptr<rank_launcher> launcher)
-    : node_(std::move(node)), boot_(boot), launcher_(std::move(launcher)) {}
+rank_places::rank_places(std::string node, std::uint64_t boot, std::shared_ptr<rank_launcher> launcher, tracer trace)
+    : node_(std::move(node)), boot_(boot), launcher_(std::move(launcher)), trace_(std::move(trace)) {}
 
 void rank_places::list(const cluster_file& file) {
   for (auto& [device, at] : places_)
@@ -59,7 +60,10 @@ void rank_places::end_outdated(const cluster_view& view) {
 
 void rank_places::kill(place& at, bool ordered) {
   // What came first counts: a rank that failed makes its epoch outdated, too.
-  if (!std::exchange(at.ending, true)) at.ordered_end = ordered;
+  if (!std::exchange(at.ending, true)) {
+    at.ordered_end = ordered;
+    if (at.state.epoch != 0) troupe::note_end(trace_, at.state);
+  }
   launcher_->kill({at.state.device, at.state.incarnation});
 }
 
@@ -100,6 +104,7 @@ void rank_places::launch(place& at, const node_actor& node, time_point now) {
   at.started = {};
   try {
     launcher_->launch({at.state.device, at.state.incarnation}, node);
+    trace_({.count = static_cast<std::uint32_t>(at.state.incarnation), .hop = trace_hop::rank_started});
     spdlog::info("rank-launched place={}/{} incarnation={}", node_, at.state.device, at.state.incarnation);
   } catch (const std::runtime_error& error) {
     at.running = false;
@@ -150,6 +155,7 @@ bool rank_places::take_exit(const rank_exited& message, time_point now) {
     at.state.cause = message.cause;
     at.state.message = message.reason;
   }
+  note_rank(trace_, trace_hop::rank_lost, at.state);
   note_end(at, now);
   return true;
 }

@@ -9,6 +9,7 @@
 
 #include "actors/protocol.hpp"
 #include "actors/rank_launcher.hpp"
+#include "runtime/trace/flight_recorder.hpp"
 #include "topology/cluster_file.hpp"
 #include "topology/restart_policy.hpp"
 
@@ -31,7 +32,7 @@ class rank_places {
     time_point started{};  ///< since when it has been ready to serve
   };
 
-  rank_places(std::string node, std::uint64_t boot, std::shared_ptr<rank_launcher> launcher);
+  rank_places(std::string node, std::uint64_t boot, std::shared_ptr<rank_launcher> launcher, tracer trace = {});
 
   /// The places that a topology file names. Those it no longer names end once no epoch needs them.
   void list(const cluster_file& file);
@@ -68,6 +69,7 @@ class rank_places {
   std::string node_;
   std::uint64_t boot_;
   std::shared_ptr<rank_launcher> launcher_;
+  tracer trace_;
   std::map<std::string, place> places_;  ///< by device
 };
 

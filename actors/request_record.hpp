@@ -53,6 +53,7 @@ struct request_record {
   std::optional<time_point> lost;            ///< since when its group is gone and nobody has said why
   std::optional<troupe::epoch> trial_epoch;  ///< it runs alone there: a crash is its doing
   std::optional<time_point> waits_since;     ///< in a group, without a token from it
+  bool resumes = false;                      ///< it has got no token since its group was lost
 
   // Its end.
   finish_reason ending = finish_reason::none;  ///< the group gives no more

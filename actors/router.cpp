@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "actors/trace_notes.hpp"
 #include "runtime/text/stop_matcher.hpp"
 
 namespace troupe {
@@ -79,6 +80,7 @@ caf::result<accepted> router::on_submit(submit& message) {
   entry.have = std::move(message.have.tokens);
   entry.acceptances.push_back(self_->make_response_promise<accepted>());
   auto acceptance = entry.acceptances.back();
+  note_request(options_.trace, trace_hop::submitted, entry);
   ask_tokenizer(id, std::move(what.prompt), tokenizer_attempts);
   return acceptance;
 }
@@ -272,6 +274,7 @@ void router::on_tokenized(request_id id, tokenized& result) {
   request.stops.max_tokens = request.stops.max_tokens == 0 ? room : std::min(request.stops.max_tokens, room);
   request.tokens.insert(request.tokens.end(), entry.have.begin(), entry.have.end());
   entry.have = {};
+  note_request(options_.trace, trace_hop::tokenized, entry, prompt_tokens);
   begin_text(entry);
   place(entry);
 }

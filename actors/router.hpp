@@ -10,6 +10,7 @@
 #include "actors/protocol.hpp"
 #include "actors/quarantine.hpp"
 #include "actors/request_record.hpp"
+#include "runtime/trace/flight_recorder.hpp"
 
 namespace troupe {
 
@@ -37,6 +38,7 @@ struct router_options {
   std::chrono::milliseconds keep_ended{60'000};       ///< an ended request whose end nobody has acknowledged
   std::chrono::milliseconds verdict_limit{1'500};     ///< for the word why a group is gone, before its requests move
   std::chrono::milliseconds queue_age_limit{2'000};   ///< of the median request that waits for its first token; 0: none
+  tracer trace{};
 };
 
 /// Owns every request from acceptance to its last token: the prompt's ids, the settings, the tokens so far. It asks a

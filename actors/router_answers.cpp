@@ -7,6 +7,7 @@
 #include <spdlog/spdlog.h>
 
 #include "actors/router.hpp"
+#include "actors/trace_notes.hpp"
 #include "runtime/scheduler/stop_rule.hpp"
 
 namespace troupe {
@@ -59,6 +60,7 @@ void router::apply(request_record& entry, request_update& update, std::vector<an
     }
     if (token.position > tokens.size()) return again();  // something between was lost on the way
     if (token.position == entry.request.prompt_tokens) entry.cached_tokens = update.cached_tokens;
+    note_resumption(options_.trace, entry);
     tokens.push_back(token.token);
     piece.tokens.push_back(token.token);
     if (entry.request.sampling.logprobs >= 0) {
@@ -179,6 +181,7 @@ void router::deliver(request_record& entry) {
   }
   while (auto event = entry.stream.take()) {
     entry.moved = self_->clock().now();
+    note_delivery(options_.trace, entry, event->tokens);
     self_->send(entry.sink, answer{entry.ticket, entry.id, std::move(*event)});
   }
   if (entry.stream.finished()) end(entry);
@@ -187,6 +190,7 @@ void router::deliver(request_record& entry) {
 /// Ends a request that no group has admitted: the error is the answer to `submit`.
 void router::refuse(request_record& entry, const caf::error& reason) {
   ++status_.refused;
+  note_request(options_.trace, trace_hop::failed, entry, 0, trace_code(reason));
   abort_in_group(entry);
   for (auto& promise : std::exchange(entry.acceptances, {}))
     promise.deliver(reason);
@@ -199,6 +203,8 @@ void router::fail(request_record& entry, const caf::error& reason, finish_reason
   abort_in_group(entry);
   ++(how == finish_reason::abort ? status_.cancelled : status_.failed);
   entry.counted = true;
+  note_request(options_.trace, trace_hop::failed, entry, entry.tokenized() ? entry.output_tokens() : 0,
+               trace_code(reason));
   spdlog::info("request-ended request={} group={} epoch={} reason={} sentence=\"{}\"", entry.id.value, entry.group,
                entry.epoch.value, code_name(reason), describe(reason));
   answer_event event;
@@ -217,6 +223,7 @@ void router::fail(request_record& entry, const caf::error& reason, finish_reason
 void router::end(request_record& entry) {
   if (!entry.counted) {
     ++status_.completed;
+    note_request(options_.trace, trace_hop::finished, entry, entry.output_tokens());
     spdlog::debug("request-completed request={} finish={} tokens={}", entry.id.value, to_string(entry.ending),
                   entry.output_tokens());
   }

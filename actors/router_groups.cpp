@@ -6,6 +6,7 @@
 #include <spdlog/spdlog.h>
 
 #include "actors/router.hpp"
+#include "actors/trace_notes.hpp"
 
 namespace troupe {
 namespace {
@@ -56,6 +57,7 @@ void router::place(request_record& entry) {
   placements_.erase(entry.request.id);
   if (again) entry.request.id = request_id{next_request_++};
   set_group(entry, best);
+  note_request(options_.trace, trace_hop::enqueued, entry, entry.request.tokens.size());
   if (again) {
     ++status_.moved;
     spdlog::info("request-placed request={} as={} group={} epoch={} tokens={} suspect={}", entry.id.value,
@@ -82,6 +84,7 @@ void router::on_admitted(request_id placement) {
   if (!entry || entry->admitted) return;
   ++status_.accepted;
   entry->admitted = true;
+  note_request(options_.trace, trace_hop::admitted, *entry);
   spdlog::debug("request-accepted request={} group={} epoch={} prompt_tokens={}", entry->id.value, entry->group,
                 entry->epoch.value, entry->request.prompt_tokens);
   for (auto& promise : std::exchange(entry->acceptances, {}))
@@ -193,6 +196,7 @@ void router::on_groups(serving_groups& message) {
       entry.request.trial_until = static_cast<std::uint32_t>(entry.request.tokens.size()) + trial_tokens;
       std::erase(entry.ran_in, entry.epoch);
     }
+    if (!entry.group.empty()) note_move(options_.trace, entry);
     if (!entry.group.empty())
       spdlog::info("request-moved request={} group={} epoch={} tokens={}", id.value, entry.group, entry.epoch.value,
                    entry.request.tokens.size());

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "actors/trace_notes.hpp"
 #include "topology/epoch_number.hpp"
 #include "topology/lease.hpp"
 
@@ -53,8 +54,11 @@ scheduler_rank_actor::behavior_type scheduler_rank::make_behavior() {
       self_->quit(down.reason);  // a rank never outlives its node
     else if (watched_routers_.erase(down.source) > 0)
       lose_router(down.source);
-    else
+    else {
+      for (const auto& [rank, peer] : peers_)
+        if (peer.address() == down.source) note_peer_lost(options_.trace, state_, rank);
       fail(loss_cause::unreachable, "the connection to another rank of the group was lost");
+    }
   });
   self_->monitor(engine_);
   self_->monitor(node_);
@@ -200,7 +204,7 @@ void scheduler_rank::use_result(step_result& result) {
   if (--in_flight_ == 0) statistics_.active_us += microseconds(self_->clock().now() - active_since_);
   auto outcome = scheduler_->complete(result);
   pump();  // the devices first, the clients after
-  tell_routers(outcome);
+  tell_routers(outcome, result.step);
 }
 
 void scheduler_rank::on_lease(const hold_lease& message) {
@@ -226,11 +230,12 @@ void scheduler_rank::take_lease(std::int64_t until_ns) {
   if (scheduler_) pump();
 }
 
-void scheduler_rank::tell_routers(step_outcome& outcome) {
+void scheduler_rank::tell_routers(step_outcome& outcome, std::uint64_t step) {
   std::vector<std::pair<router_actor, tokens_sampled>> parcels;  // in the order of the plan, not of addresses
   for (auto& update : outcome.updates) {
     auto router = routers_.find(update.request);
     if (router == routers_.end()) continue;
+    note_tokens(options_.trace, update, view_.epoch, step);
     auto same = [&](const auto& parcel) { return parcel.first == router->second; };
     auto parcel = std::find_if(parcels.begin(), parcels.end(), same);
     if (parcel == parcels.end()) parcel = parcels.insert(parcel, {router->second, {}});
@@ -330,6 +335,7 @@ void scheduler_rank::start(const group_view& view, std::uint32_t rank) {
   state_.rank = rank;
   state_.tensor = view.tensor;
   state_.pipeline = view.pipeline;
+  note_rank(options_.trace, trace_hop::rank_joins, state_);
   spdlog::info("rank-joins group={} rank={} epoch={}", state_.group, state_.rank, epoch_text(view.epoch));
   watch_.begin_load(self_->clock().now());
   watch_engine();
@@ -388,6 +394,7 @@ void scheduler_rank::lead() {
   options.blocks = view_.blocks;
   options.block_tokens = view_.block_tokens;
   scheduler_.emplace(std::move(options));
+  note_rank(options_.trace, trace_hop::rank_leads, state_);
   spdlog::info("group-serves group={} epoch={} ranks={} blocks={} block_tokens={}", state_.group,
                epoch_text(view_.epoch), view_.members.size(), view_.blocks, view_.block_tokens);
   answer_early();
@@ -427,6 +434,7 @@ void scheduler_rank::fail(loss_cause cause, std::string reason) {
   state_.phase = rank_phase::failed;
   state_.cause = cause;
   state_.message = std::move(reason);
+  note_rank(options_.trace, trace_hop::rank_lost, state_);
   scheduler_.reset();
   held_.clear();
   answer_early();

@@ -16,6 +16,7 @@
 #include "runtime/engine/progress_watch.hpp"
 #include "runtime/engine/straggler_watch.hpp"
 #include "runtime/scheduler/scheduler.hpp"
+#include "runtime/trace/flight_recorder.hpp"
 #include "topology/fence.hpp"
 
 namespace troupe {
@@ -30,6 +31,7 @@ struct scheduler_rank_options {
   std::chrono::milliseconds connect_timeout{5000};   ///< for rank 0 to reach each other rank; tried again on failure
   std::shared_ptr<const progress_counter> progress;  ///< of this rank's engine; null: only whole steps are watched
   progress_watch_options hang{};
+  tracer trace{};
 };
 
 /// Gives a group's scheduler a mailbox on rank 0: admits requests, sends each numbered plan to every rank, tells the
@@ -76,7 +78,7 @@ class scheduler_rank {
   void ask_trial();
   void put_trial(const trial_question& question, const router_actor& router);
   void lose_router(const caf::actor_addr& router);
-  void tell_routers(step_outcome& outcome);
+  void tell_routers(step_outcome& outcome, std::uint64_t step);
   void watch_engine();
   void look_at_engine();
   void note_duration(const step_result& result);

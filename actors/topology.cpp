@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "actors/trace_notes.hpp"
 #include "topology/epoch_number.hpp"
 #include "topology/topology_change.hpp"
 
@@ -156,6 +157,7 @@ void topology::log_changes(const cluster_view& before) const {
     auto was = std::find_if(before.groups.begin(), before.groups.end(),
                             [&](const group_view& x) { return x.name == is.name; });
     const bool fresh = was == before.groups.end();
+    note_change(surroundings_.trace, fresh ? group_view{} : *was, is);
     if (fresh || was->phase != is.phase || was->epoch != is.epoch)
       spdlog::info("group-{} group={} epoch={} tensor={} pipeline={} message=\"{}\"", to_string(is.phase), is.name,
                    epoch_text(is.epoch), is.tensor, is.pipeline, is.message);

@@ -9,6 +9,7 @@
 
 #include "actors/generation_store.hpp"
 #include "actors/protocol.hpp"
+#include "runtime/trace/flight_recorder.hpp"
 #include "topology/membership.hpp"
 
 namespace troupe {
@@ -18,6 +19,7 @@ struct topology_surroundings {
   std::shared_ptr<generation_store> store;  ///< of this machine's disk; null: generations are not written down
   /// Throws std::invalid_argument for a file that nodes of this build could not serve; empty: nothing is looked at.
   std::function<void(const cluster_file&)> check;
+  tracer trace{};
 };
 
 /// Gives the cluster's membership a mailbox: what nodes report goes in, the view goes to every node, on change and

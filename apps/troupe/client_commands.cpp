@@ -15,6 +15,7 @@
 #include "actors/system_config.hpp"
 #include "apps/troupe/commands.hpp"
 #include "apps/troupe/connection_options.hpp"
+#include "runtime/trace/trace_event.hpp"
 #include "topology/epoch_number.hpp"
 
 namespace troupe {
@@ -31,6 +32,7 @@ struct ask_options {
   sampling_params sampling;
   std::vector<std::string> stop;
   bool quiet = false;
+  bool verbose = false;
 };
 
 void add_ask_options(CLI::App& command, ask_options& options) {
@@ -46,6 +48,7 @@ void add_ask_options(CLI::App& command, ask_options& options) {
   command.add_option("--seed", options.sampling.seed, "Same seed, same text; drawn at random when not given");
   command.add_option("--stop", options.stop, "Ends the answer before this text; may be given again")
       ->allow_extra_args(false);
+  command.add_flag("--verbose,-v", options.verbose, "Say the request's id first, which `troupe trace` takes");
   command.add_flag("--quiet,-q", options.quiet, "Only the answer, no figures");
 }
 
@@ -63,6 +66,7 @@ generation make_generation(const ask_options& options, std::vector<chat_message>
 std::string stream_answer(client& cluster, const ask_options& options, std::vector<chat_message> messages) {
   auto begin = clock::now();
   auto stream = cluster.generate(make_generation(options, std::move(messages)));
+  if (options.verbose) fmt::print(stderr, "[request {}]\n", to_string(trace_key_of(stream.info().request)));
   std::string text;
   clock::time_point first{};
   std::size_t tokens = 0;
@@ -84,13 +88,6 @@ std::string stream_answer(client& cluster, const ask_options& options, std::vect
                static_cast<double>(tokens) / whole.count(), to_string(event.finish));
   }
   return text;
-}
-
-client reach(caf::actor_system& system, const connection_target& target) {
-  std::vector<endpoint> nodes;
-  for (const auto& [host, port] : target.doors)
-    nodes.push_back({host, port});
-  return client::connect(system, nodes);
 }
 
 int run_ask(const ask_options& options) {

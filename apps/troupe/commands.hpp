@@ -15,6 +15,8 @@ void add_change_commands(CLI::App& node_command, int& exit_code);  // node add, 
 void add_rank_command(CLI::App& program, int& exit_code);
 void add_plan_command(CLI::App& program, int& exit_code);
 void add_client_commands(CLI::App& program, int& exit_code);  // status, ask, chat
+void add_trace_command(CLI::App& program, int& exit_code);
+void add_inject_command(CLI::App& program, int& exit_code);
 void add_generate_command(CLI::App& program, int& exit_code);
 void add_bench_command(CLI::App& program, int& exit_code);
 void add_certs_command(CLI::App& program, int& exit_code);

@@ -41,4 +41,11 @@ connection_target resolve(const connection_options& options) {
   return target;
 }
 
+client reach(caf::actor_system& system, const connection_target& target) {
+  std::vector<endpoint> nodes;
+  for (const auto& [host, port] : target.doors)
+    nodes.push_back({host, port});
+  return client::connect(system, nodes);
+}
+
 }  // namespace troupe

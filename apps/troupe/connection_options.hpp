@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "actors/client.hpp"
 #include "actors/system_config.hpp"
 #include "topology/cluster_file.hpp"
 
@@ -33,5 +34,8 @@ struct connection_target {
   system_options system() const { return {.network = true, .threads = 0, .tls = tls}; }
 };
 connection_target resolve(const connection_options& options);
+
+/// The first node that answers. Throws client_error naming the addresses.
+client reach(caf::actor_system& system, const connection_target& target);
 
 }  // namespace troupe

@@ -18,6 +18,8 @@ int main(int count, char** arguments) {
   troupe::add_plan_command(program, exit_code);
   troupe::add_client_commands(program, exit_code);
   troupe::add_operator_commands(program, exit_code);
+  troupe::add_trace_command(program, exit_code);
+  troupe::add_inject_command(program, exit_code);
   troupe::add_generate_command(program, exit_code);
   troupe::add_bench_command(program, exit_code);
   troupe::add_certs_command(program, exit_code);

@@ -24,9 +24,11 @@
 #include "apps/troupe/logging.hpp"
 #include "apps/troupe/model_checksums.hpp"
 #include "apps/troupe/open_files.hpp"
+#include "apps/troupe/process_faults.hpp"
 #include "apps/troupe/process_launcher.hpp"
 #include "apps/troupe/serving.hpp"
 #include "apps/troupe/signals.hpp"
+#include "runtime/trace/flight_folder.hpp"
 
 namespace troupe {
 namespace {
@@ -40,17 +42,23 @@ struct node_command_options {
   std::string log_level = "info";
   std::string ready_file;
   std::filesystem::path state_dir;
+  std::string trace_dir;
   std::string journal;
   bool insecure = false;
 };
 
 std::shared_ptr<rank_launcher> make_launcher(caf::actor_system& system, const node_command_options& options,
                                              const cluster_file& file, const std::string& name,
-                                             const model_bundle& model, std::uint16_t port) {
+                                             const model_bundle& model, std::uint16_t port,
+                                             const serving_extras& extras) {
   if (file.isolation == isolation_mode::thread)
-    return std::make_shared<thread_launcher>(system, make_rank_recipe(system, file, name, model));
+    return std::make_shared<thread_launcher>(system, make_rank_recipe(system, file, name, model, {}, extras));
   std::vector<std::string> arguments{"rank",        "--topology",         options.topology, "--node",         name,
                                      "--node-port", std::to_string(port), "--log-level",    options.log_level};
+  if (!extras.flight_folder.empty()) {
+    arguments.emplace_back("--trace-dir");
+    arguments.push_back(extras.flight_folder.string());
+  }
   if (options.insecure) arguments.emplace_back("--insecure");
   return std::make_shared<process_launcher>(std::move(arguments));
 }
@@ -168,6 +176,29 @@ serve_end serve(caf::actor_system& system, const serving& actors, openness_warni
   return {1, false};
 }
 
+/// The node's own flight record, in a folder that its ranks use too.
+serving_extras make_extras(const node_command_options& options, const cluster_file& file, const node_spec& me) {
+  serving_extras extras;
+  if (!options.trace_dir.empty())
+    extras.flight_folder = options.trace_dir;
+  else if (!options.state_dir.empty())
+    extras.flight_folder = options.state_dir / me.name / "flight";
+  else
+    extras.flight_folder = default_flight_folder(file.cluster, me.name);
+  flight_recorder_options record;
+  record.identity.role = std::string{"node"};
+  record.identity.node = me.name;
+  record.folder = extras.flight_folder;
+  std::string problem;
+  extras.recorder = begin_flight_record(std::move(record), problem);
+  if (!problem.empty()) {
+    spdlog::warn("flight-record-in-memory reason=\"{}\"", problem);
+    extras.flight_folder.clear();
+  }
+  if (file.allow_faults) extras.faults = process_faults();
+  return extras;
+}
+
 int run_node(const node_command_options& options) {
   block_stop_signals();
   auto file = load_cluster_file(options.topology, {options.insecure});
@@ -176,7 +207,7 @@ int run_node(const node_command_options& options) {
   if (!options.ready_file.empty()) std::remove(options.ready_file.c_str());  // of an earlier run
   const auto open_files = raise_open_files();
   check_served(file);
-  if (file.allow_faults) spdlog::warn("faults-unused reason=\"fault injection is not built yet\"");
+  if (file.allow_faults) spdlog::warn("faults-allowed node={} reason=\"the topology file says allow_faults\"", me.name);
   verify_checksums(file.model);
   auto model = read_model_bundle(file);
   for (const auto& group : file.groups)
@@ -187,13 +218,14 @@ int run_node(const node_command_options& options) {
   caf::actor_system system{config};
   // The port must be known before ranks are launched, so the launcher is made in between.
   auto launcher = std::make_shared<late_launcher>();
-  serving_scope actors{spawn_serving(system, file, model, me.name, launcher, make_store(options, file))};
+  auto extras = make_extras(options, file, me);
+  serving_scope actors{spawn_serving(system, file, model, me.name, launcher, make_store(options, file), extras)};
   auto port = open_door(system, actors->node, me.cluster.host, me.cluster.port);
   if (!port)
     throw std::runtime_error(
         fmt::format("{} cannot be opened ({}); is another node running there? Give node {} another port",
                     to_string(me.cluster), to_string(port.error()), me.name));
-  launcher->become(make_launcher(system, options, file, me.name, model, *port));
+  launcher->become(make_launcher(system, options, file, me.name, model, *port, extras));
   std::unique_ptr<http_front> http;
   if (me.http) http = std::make_unique<http_front>(system, *actors, model, me, open_files, options.journal);
   auto http_address = http ? to_string(host_port{me.http->host, http->server().port()}) : std::string{"none"};
@@ -225,7 +257,9 @@ void add_node_command(CLI::App& program, int& exit_code) {
   command->add_option("--log-level", options->log_level, "trace, debug, info, warning or error")->capture_default_str();
   command->add_option("--ready-file", options->ready_file, "Written with the addresses, as JSON, when the node serves");
   command->add_option("--state-dir", options->state_dir,
-                      "Where the first node keeps what must outlive it; $XDG_STATE_HOME/troupe/CLUSTER when not given");
+                      "Where a node keeps what must outlive it; $XDG_STATE_HOME/troupe/CLUSTER when not given");
+  command->add_option("--trace-dir", options->trace_dir,
+                      "Folder of the flight records; NODE/flight in the state folder when not given");
   command->add_option("--journal", options->journal,
                       "File in which HTTP requests are kept until they end; a node that starts again finishes them");
   command->add_flag("--insecure", options->insecure, "Allow addresses other than loopback without TLS and API key");

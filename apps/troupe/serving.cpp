@@ -14,12 +14,16 @@
 #include <unistd.h>
 
 #include "actors/detokenizer.hpp"
+#include "actors/fault_injector.hpp"
 #include "actors/network.hpp"
 #include "actors/node.hpp"
 #include "actors/node_bootstrap_store.hpp"
+#include "actors/rank_injector.hpp"
 #include "actors/router.hpp"
 #include "actors/tokenizer.hpp"
 #include "actors/topology.hpp"
+#include "actors/trace_keeper.hpp"
+#include "actors/trace_notes.hpp"
 #include "apps/troupe/version.hpp"
 #include "runtime/collective/group_communicators.hpp"
 #include "runtime/collective/watched_communicator.hpp"
@@ -178,7 +182,7 @@ double largest_rank(const cluster_file& file, const model_config& config, std::u
 }
 
 topology_actor spawn_topology(caf::actor_system& system, const cluster_file& file, const model_bundle& model,
-                              std::shared_ptr<generation_store> generations) {
+                              std::shared_ptr<generation_store> generations, tracer trace) {
   membership_options membership;
   membership.version = version;
   membership.shape = shape_of(model.config);
@@ -191,25 +195,45 @@ topology_actor spawn_topology(caf::actor_system& system, const cluster_file& fil
       plan_shards(group, shape);
   };
   return system.spawn<topology_impl>(file, std::move(membership),
-                                     topology_surroundings{std::move(generations), std::move(check)});
+                                     topology_surroundings{std::move(generations), std::move(check), std::move(trace)});
 }
 
 local_service_factories services_of(caf::actor_system& system, const cluster_file& file, const model_bundle& model,
-                                    const std::string& node, const std::shared_ptr<generation_store>& generations) {
+                                    const std::string& node, const std::shared_ptr<generation_store>& generations,
+                                    const tracer& trace) {
   local_service_factories make;
   make.tokenizers = std::clamp(std::thread::hardware_concurrency() / 2, 1U, 8U);
   make.make_tokenizer = [&system, text = model.text] { return system.spawn<tokenizer_impl>(text); };
   make.make_detokenizer = [&system, text = model.text] { return system.spawn<detokenizer_impl>(text->vocabulary()); };
-  make.make_router = [&system, node, facts = model.facts()](const text_actors& text) {
+  make.make_router = [&system, node, facts = model.facts(), trace](const text_actors& text) {
     router_options routing;
     routing.node = node;
     routing.model = facts;
+    routing.trace = trace;
     routing.first_request = random_number() >> 1U << 20U;
     return system.spawn<router_impl>(text.tokenizers, text.detokenizer, std::move(routing));
   };
   if (file.nodes.front().name != node) return make;
-  make.make_topology = [&system, file, model, generations] { return spawn_topology(system, file, model, generations); };
+  make.make_topology = [&system, file, model, generations, trace] {
+    return spawn_topology(system, file, model, generations, trace);
+  };
   return make;
+}
+
+fault_injector_actor spawn_injector(caf::actor_system& system, const cluster_file& file, const std::string& node,
+                                    const std::shared_ptr<local_services>& services, const serving_extras& extras) {
+  fault_injector_options options;
+  options.node = node;
+  options.first = file.nodes.front().name == node;
+  for (const auto& other : file.nodes)
+    if (other.name != node && other.cluster.port != 0) options.node_ports.insert(other.cluster.port);
+  options.find_actor = [services = std::weak_ptr(services)](fault_role role) -> caf::actor {
+    auto known = services.lock();
+    return known ? known->find(to_string(role)) : caf::actor{};
+  };
+  options.actions = extras.faults;
+  options.trace = tracer{extras.recorder};
+  return system.spawn<fault_injector_impl>(std::move(options));
 }
 
 }  // namespace
@@ -276,7 +300,7 @@ void serving::stop() const { caf::anon_send_exit(node, caf::exit_reason::user_sh
 
 serving spawn_serving(caf::actor_system& system, const cluster_file& file, const model_bundle& model,
                       const std::string& node, std::shared_ptr<rank_launcher> launcher,
-                      std::shared_ptr<generation_store> generations) {
+                      std::shared_ptr<generation_store> generations, const serving_extras& extras) {
   node_options options;
   options.name = node;
   options.version = version;
@@ -285,8 +309,14 @@ serving spawn_serving(caf::actor_system& system, const cluster_file& file, const
   options.model = model.name;
   options.context_tokens = model.context_tokens;
   options.network = network_of(system);
+  options.trace = tracer{extras.recorder};
   if (!generations) generations = std::make_shared<memory_generation_store>();
-  options.services = std::make_shared<local_services>(services_of(system, file, model, node, generations));
+  options.services =
+      std::make_shared<local_services>(services_of(system, file, model, node, generations, options.trace));
+  if (extras.recorder)
+    options.traces = system.spawn<trace_keeper_impl, caf::detached>(
+        trace_keeper_options{node, extras.flight_folder, extras.recorder});
+  if (file.allow_faults) options.faults = spawn_injector(system, file, node, options.services, extras);
   serving result;
   result.router = options.services->router();
   result.topology = options.services->topology();
@@ -295,10 +325,10 @@ serving spawn_serving(caf::actor_system& system, const cluster_file& file, const
 }
 
 rank_recipe make_rank_recipe(caf::actor_system& system, cluster_file file, std::string name, model_bundle model,
-                             load_progress progress) {
+                             load_progress progress, const serving_extras& extras) {
   if (!progress) progress = log_progress();
   return [&system, file = std::move(file), name = std::move(name), model = std::move(model),
-          progress = std::move(progress)](const rank_start& start, const node_actor& node) {
+          progress = std::move(progress), extras](const rank_start& start, const node_actor& node) {
     rank_parts parts;
     auto& options = parts.options;
     options.identity.node = name;
@@ -320,7 +350,9 @@ rank_recipe make_rank_recipe(caf::actor_system& system, cluster_file file, std::
       progress(done, total);
     };
     parts.make_executor = make_factory(system, file, name, start.device, model, node, counter);
-    return parts;
+    tracer trace{extras.recorder};
+    if (file.allow_faults) parts = with_faults(system, node, std::move(parts), extras.faults, trace);
+    return with_trace(std::move(parts), trace);
   };
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <utility>
@@ -8,11 +9,13 @@
 
 #include <caf/all.hpp>
 
+#include "actors/fault_actions.hpp"
 #include "actors/generation_store.hpp"
 #include "actors/protocol.hpp"
 #include "actors/rank_launcher.hpp"
 #include "actors/thread_launcher.hpp"
 #include "apps/troupe/model_bundle.hpp"
+#include "runtime/trace/flight_recorder.hpp"
 #include "topology/cluster_file.hpp"
 
 namespace troupe {
@@ -23,6 +26,13 @@ void check_served(const cluster_file& file);
 /// Logs what each rank of a node will hold, before anything is loaded. Throws std::invalid_argument with the numbers
 /// when they do not fit into the memory that is free.
 void plan_node_memory(const cluster_file& file, const model_bundle& model, const std::string& node);
+
+/// What a process may have beside what it serves with.
+struct serving_extras {
+  std::shared_ptr<flight_recorder> recorder{};  ///< null: nothing is noted
+  std::filesystem::path flight_folder{};        ///< where the node finds the records of its ranks
+  fault_actions faults{};                       ///< used where the topology file allows faults
+};
 
 /// The actors of one node. The node replaces router and topology when they end; ask it for those of now.
 struct serving {
@@ -56,11 +66,11 @@ class serving_scope {
 /// `generations`: where the topology actor writes them down; null where nothing outlives this process.
 serving spawn_serving(caf::actor_system& system, const cluster_file& file, const model_bundle& model,
                       const std::string& node, std::shared_ptr<rank_launcher> launcher,
-                      std::shared_ptr<generation_store> generations = {});
+                      std::shared_ptr<generation_store> generations = {}, const serving_extras& extras = {});
 
 /// How a rank of node `name` is made in this process, for process and thread isolation alike.
 /// `progress` is told how loading goes; empty: it is logged.
 rank_recipe make_rank_recipe(caf::actor_system& system, cluster_file file, std::string name, model_bundle model,
-                             load_progress progress = {});
+                             load_progress progress = {}, const serving_extras& extras = {});
 
 }  // namespace troupe

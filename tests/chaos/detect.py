@@ -14,11 +14,20 @@ STAMP = re.compile(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}) .*\| (\S+) (.*)$")
 
 
 def log_times(node, event, words):
-    """Wall-clock times of the log's lines of that event with all these words."""
+    """Wall-clock times of the log's lines of that event with one of these words."""
     for line in node.log().splitlines():
         found = STAMP.match(line)
-        if found and found[2] == event and all(word in found[3] for word in words):
+        if found and found[2] == event and set(words) & set(found[3].split()):
             yield datetime.datetime.fromisoformat(found[1]).timestamp()
+
+
+def places(status):
+    """By group and rank, as the node's log names them."""
+    return {
+        (group["name"], member["rank"]): f"place={member['node']}/{member['device']}"
+        for group in status["groups"]
+        for member in group["ranks"]
+    }
 
 
 def noticed(node, events, words, since):
@@ -37,16 +46,17 @@ def run(options):
             for how in found:
                 status = wait_serving(cluster)
                 group, rank, _, process = members(status)[index % 2]
+                place = places(status)[group, rank]
                 time.sleep(0.2)
                 since = time.time()
                 if how == "hang":
-                    troupe("inject", "hang", "--node", cluster.node.address, "--group", group, "--rank", rank)
+                    troupe("inject", "hang", f"{group}/{rank}", "--node", cluster.node.address)
                     since = time.time()
                     cluster.ask_streaming("go on", "--max-tokens", "50")
-                    events, words = ("rank-hung", "rank-failed", "rank-exited"), (f"rank={rank}",)
+                    events, words = ("rank-failed", "rank-exited"), (f"rank={rank}", place)
                 else:
                     kill(process, signal.SIGKILL if how == "exit" else signal.SIGSTOP)
-                    events, words = ("rank-exited", "rank-silent"), (f"rank={rank}",)
+                    events, words = ("rank-exited", "rank-silent"), (place,)
                 found[how].append(noticed(cluster.node, events, words, since))
                 time.sleep(0.3)
     return {

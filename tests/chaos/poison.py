@@ -3,7 +3,7 @@
 
 import time
 
-from company import VOCABULARY, Cluster, scripted, wait_serving
+from company import VOCABULARY, Cluster, members, scripted, wait_serving
 from cluster import troupe
 from users import Users, bad, verdict
 
@@ -24,9 +24,9 @@ def run(options):
     per_request = []
     with Cluster(scripted(nodes="ab", tensor=2, allow_faults=True)) as cluster:
         cluster.start()
-        wait_serving(cluster)
-        for node in cluster.nodes.values():
-            troupe("inject", "crash", "--node", node.address, "--role", "engine", "--token", POISON)
+        for group, rank, _, _ in members(wait_serving(cluster)):
+            if rank == 0:
+                troupe("inject", "crash", f"engine:{group}/{rank}", "--token", str(POISON), "--node", cluster.node.address)
         addresses = [node.address for node in cluster.nodes.values()]
         common = {"scripted": VOCABULARY, "vocabulary": 1000}
         others = Users(addresses, users=6, seconds=10**6, seed=options.seed, max_tokens=120, **common)

@@ -116,6 +116,13 @@ node_actor::behavior_type be_door(node_actor::pointer, router_actor router) {
       [no](const get_group_statistics&) -> caf::result<group_statistics> { return no(); },
       [no](const probe_node&) -> caf::result<probe_report> { return no(); },
       [no](const echo&) -> caf::result<echoed> { return no(); },
+      [](get_trace&) { return trace_answer{}; },
+      [](read_clock) { return clock_reading{}; },
+      [](find_nodes) { return known_nodes{}; },
+      [](inject&) { return std::uint64_t{0}; },
+      [](rank_injector_ready&) {},
+      [](list_faults) { return fault_list{}; },
+      [](clear_faults) {},
       [](drain) {},
   };
 }
@@ -198,9 +205,7 @@ std::uint64_t simulated_cluster::submit_resuming(generation what, std::uint32_t 
   return ticket;
 }
 
-void simulated_cluster::lose_router(std::uint32_t at) {
-  caf::anon_send_exit(routers.at(at), caf::exit_reason::kill);
-}
+void simulated_cluster::lose_router(std::uint32_t at) { caf::anon_send_exit(routers.at(at), caf::exit_reason::kill); }
 
 void simulated_cluster::grant_answers(std::uint64_t ticket, std::uint32_t answers) {
   caf::anon_send(router, grant{view(ticket).request, answers});
