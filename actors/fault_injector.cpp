@@ -13,6 +13,7 @@ namespace troupe {
 namespace {
 
 constexpr std::chrono::milliseconds cut_interval{50};
+constexpr std::chrono::milliseconds answer_time{50};  // for the answer to leave a node that is about to stop
 constexpr std::chrono::hours endless{24};
 constexpr std::chrono::milliseconds list_timeout{1000};
 constexpr std::size_t pending_max = 1000;
@@ -114,8 +115,13 @@ void fault_injector::begin(const fault& what, const cluster_view& view) {
 }
 
 void fault_injector::break_node(const fault& what, const cluster_view& view) {
-  if (what.kind == fault_kind::kill) return options_.actions.kill_self();
-  if (what.kind == fault_kind::freeze) return options_.actions.freeze_self(span_of(what));
+  if (what.kind == fault_kind::kill || what.kind == fault_kind::freeze) {
+    self_->run_delayed(answer_time, [this, what] {
+      if (what.kind == fault_kind::kill) return options_.actions.kill_self();
+      options_.actions.freeze_self(span_of(what));
+    });
+    return;
+  }
   auto ports = options_.node_ports;
   for (const auto& group : view.groups)
     for (const auto& member : group.members)

@@ -182,9 +182,11 @@ void find_recoveries(request_trace& trace, const epoch_table& epochs) {
       if (next->event.hop == trace_hop::resumed && recovery.resumed_ns == 0) recovery.resumed_ns = next->time_ns;
     }
     if (auto facts = epochs.find(recovery.new_epoch); facts != epochs.end()) {
-      recovery.assigned_ns = facts->second.assigned_ns;
-      recovery.ready_ns = facts->second.ready_ns;
-      recovery.serves_ns = facts->second.serves_ns;
+      // Nobody waited for what another group had done before it got the request.
+      auto since_fence = [&](std::int64_t time) { return time == 0 ? 0 : std::max(time, recovery.fenced_ns); };
+      recovery.assigned_ns = since_fence(facts->second.assigned_ns);
+      recovery.ready_ns = since_fence(facts->second.ready_ns);
+      recovery.serves_ns = since_fence(facts->second.serves_ns);
     }
     trace.recoveries.push_back(std::move(recovery));
   }

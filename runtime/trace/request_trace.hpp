@@ -40,8 +40,8 @@ struct request_recovery {
   std::int64_t last_step_ns = 0;  ///< the last sign of work in the old epoch
   std::int64_t noticed_ns = 0;
   std::int64_t fenced_ns = 0;
-  std::int64_t assigned_ns = 0;
-  std::int64_t ready_ns = 0;  ///< the last rank had joined and loaded
+  std::int64_t assigned_ns = 0;  ///< this and the next two not before the fence, though a group served before
+  std::int64_t ready_ns = 0;     ///< the last rank had joined and loaded
   std::int64_t serves_ns = 0;
   std::int64_t enqueued_ns = 0;
   std::int64_t resumed_ns = 0;

@@ -50,6 +50,7 @@ def run(options):
                 time.sleep(0.2)
                 since = time.time()
                 if how == "hang":
+                    cluster.ask("go on", "--max-tokens", "2")  # a first step may take ten times as long
                     troupe("inject", "hang", f"{group}/{rank}", "--node", cluster.node.address)
                     since = time.time()
                     cluster.ask_streaming("go on", "--max-tokens", "50")

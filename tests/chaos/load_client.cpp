@@ -35,7 +35,7 @@ struct load_options {
   std::uint64_t seed = 1;
   std::uint32_t prompt_tokens = 24;
   std::uint32_t max_tokens = 64;
-  std::int32_t vocabulary = 1000;  ///< prompts are made of ids below it
+  std::int32_t vocabulary = 500;  ///< prompts are made of ids below it
   double temperature = 0;
   std::uint64_t silence_s = 90;
   std::vector<std::string> poison;  ///< INDEX:TOKEN: that request's prompt ends with that token
