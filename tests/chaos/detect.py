@@ -57,7 +57,7 @@ def run(options):
                     events, words = ("rank-failed", "rank-exited"), (f"rank={rank}", place)
                 else:
                     kill(process, signal.SIGKILL if how == "exit" else signal.SIGSTOP)
-                    events, words = ("rank-exited", "rank-silent"), (place,)
+                    events, words = ("rank-exited", "rank-silent", "rank-failed"), (place, f"group={group}")  # or a peer
                 found[how].append(noticed(cluster.node, events, words, since))
                 time.sleep(0.3)
     return {
