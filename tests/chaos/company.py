@@ -7,7 +7,7 @@ import signal
 from users import now
 from cluster import DEMO_MODEL, Cluster, children_of, topology, troupe, wait_until
 
-VOCABULARY = 1024  # of models/demo
+VOCABULARY = 512  # of models/demo
 MANY = 1_000_000  # restarts a rank may need: here they are ours, not its own
 
 

@@ -35,7 +35,7 @@ struct load_options {
   std::uint64_t seed = 1;
   std::uint32_t prompt_tokens = 24;
   std::uint32_t max_tokens = 64;
-  std::int32_t vocabulary = 1000;  ///< prompts are made of ids below it
+  std::int32_t vocabulary = 500;  ///< prompts are made of ids below it
   double temperature = 0;
   std::uint64_t silence_s = 90;
   std::vector<std::string> poison;  ///< INDEX:TOKEN: that request's prompt ends with that token
@@ -132,20 +132,21 @@ class arrivals {
     if (stopped_ || at - start_ > std::chrono::duration<double>(options_.seconds)) return std::nullopt;
     if (options_.count > 0 && index >= options_.count) return std::nullopt;
     ++taken_;
-    lock.unlock();
-    std::this_thread::sleep_until(at);
+    stop_.wait_until(lock, at, [this] { return stopped_; });
     return std::pair{index, at};
   }
 
   void stop() {
     std::lock_guard lock{mutex_};
     stopped_ = true;
+    stop_.notify_all();
   }
 
  private:
   const load_options& options_;
   const clock::time_point start_;
   std::mutex mutex_;
+  std::condition_variable stop_;
   std::uint64_t taken_ = 0;
   bool stopped_ = false;
 };

@@ -7,7 +7,7 @@ from company import VOCABULARY, Cluster, scripted, wait_serving
 from cluster import troupe
 from users import Users, bad, verdict
 
-POISON = 1001  # a token id that no other prompt contains
+POISON = 511  # a token id that no other prompt contains
 CRASHES_MAX = 2
 
 
@@ -28,7 +28,7 @@ def run(options):
         for node in cluster.nodes.values():
             troupe("inject", "crash", "--node", node.address, "--role", "engine", "--token", POISON)
         addresses = [node.address for node in cluster.nodes.values()]
-        common = {"scripted": VOCABULARY, "vocabulary": 1000}
+        common = {"scripted": VOCABULARY, "vocabulary": 500}
         others = Users(addresses, users=6, seconds=10**6, seed=options.seed, max_tokens=120, **common)
         poisoned = []
         for index in range(options.count):

@@ -198,9 +198,7 @@ std::uint64_t simulated_cluster::submit_resuming(generation what, std::uint32_t 
   return ticket;
 }
 
-void simulated_cluster::lose_router(std::uint32_t at) {
-  caf::anon_send_exit(routers.at(at), caf::exit_reason::kill);
-}
+void simulated_cluster::lose_router(std::uint32_t at) { caf::anon_send_exit(routers.at(at), caf::exit_reason::kill); }
 
 void simulated_cluster::grant_answers(std::uint64_t ticket, std::uint32_t answers) {
   caf::anon_send(router, grant{view(ticket).request, answers});
