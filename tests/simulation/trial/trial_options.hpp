@@ -13,6 +13,11 @@
 namespace troupe::simulation {
 
 inline constexpr std::uint32_t block_tokens = 4;
+inline constexpr std::uint32_t batch_tokens_max = 64;
+inline constexpr std::uint32_t sequences_max = 8;
+
+/// The first token of a poison prompt is one of the last of the vocabulary; no other prompt begins with one of these.
+inline constexpr std::uint64_t poison_markers = 64;
 
 enum class mode : std::uint8_t { one, several, spares };
 
@@ -65,6 +70,7 @@ struct trial_options {
   std::uint64_t slow_engine = 0;
   std::uint64_t duplicate = 0;  ///< of 1000 repeated announcements
   std::uint64_t disk_full = 0;
+  std::uint64_t poison = 0;  ///< requests that crash the engine that computes them
 
   std::uint64_t cut_ms = 0;  ///< the first phase ends here, with all that would come later; 0: it is not cut
 
