@@ -40,6 +40,7 @@ cluster_file make_file(const trial_options& options) {
     group.name = fmt::format("g{}", index);
     group.tensor = static_cast<std::uint32_t>(options.tensor);
     group.pipeline = static_cast<std::uint32_t>(options.pipeline);
+    group.shrink = options.shrink != 0;
     for (std::uint64_t rank = 0; rank < size; ++rank)
       group.ranks.push_back(next_place());
     file.groups.push_back(std::move(group));
@@ -150,6 +151,9 @@ local_service_factories cluster::make_services(node_process& which, process& hom
   make.make_topology = [this, &system, &which] {
     membership_options membership;
     membership.shape = {8, 8, 8, 8};
+    // Short, so that runs of seconds see them.
+    membership.spare_wait = std::chrono::milliseconds(500);
+    membership.shrink_wait = membership.grow_wait = std::chrono::milliseconds(1000);
     return system.spawn<topology_impl>(
         file_, std::move(membership),
         topology_surroundings{std::make_shared<simulated_generation_store>(which.disk), {}});
@@ -237,7 +241,7 @@ void cluster::run_rank(const rank_key& key, node_actor node) {
   options.scheduler.context_length = context_tokens;
   options.scheduler.max_batch_tokens = batch_tokens_max;
   options.scheduler.max_sequences = sequences_max;
-  options.scheduler.max_queue = 16;
+  options.scheduler.max_queue = options_.queue;
   device_options device;
   device.node = rank.node;
   device.device = rank.start.device;

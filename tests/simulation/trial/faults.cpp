@@ -133,15 +133,21 @@ void fault_injector::spoil_device(const fault& what) {
 void fault_injector::kill_one_actor(const fault& what) {
   static const std::set<std::string> mortal{"scheduler-rank", "engine-rank", "router",
                                             "tokenizer",      "detokenizer", "topology"};
-  std::vector<std::pair<process*, caf::actor_id>> candidates;
+  struct candidate {
+    process* home;
+    caf::actor_id id;
+    std::string name;
+  };
+  std::vector<candidate> candidates;
   for (const auto& member : world_.processes()) {
     if (!member->alive() || member->host().starts_with("client")) continue;
     for (const auto& [id, name] : member->actors())
-      if (mortal.count(name) > 0) candidates.emplace_back(member.get(), id);
+      if (mortal.count(name) > 0) candidates.push_back({member.get(), id, name});
   }
   if (candidates.empty()) return;
-  auto [home, id] = candidates[what.draw % candidates.size()];
-  watcher_.note(fmt::format("fault {}: actor {} of {} is killed", what.number, id, home->name()));
+  const auto& [home, id, name] = candidates[what.draw % candidates.size()];
+  if (!name.ends_with("-rank")) watcher_.probes().hit(probe::service_lost);
+  watcher_.note(fmt::format("fault {}: {} of {} is killed", what.number, name, home->name()));
   home->kill_actor(id);
 }
 

@@ -98,6 +98,9 @@ trial_options draw_options(std::uint64_t seed, mode which) {
   draw_workload(o, work);
   draw_faults(o, faults);
   draw_poison(o, poison);
+  auto limits = stream("limits");
+  o.queue = limits.chance(0.2) ? limits.between(1, 3) : 16;
+  o.shrink = limits.chance(0.4) ? 1 : 0;
   return o;
 }
 
@@ -127,6 +130,8 @@ void for_each_field(trial_options& o, const std::function<void(std::string_view,
   visit("spares", o.spares);
   visit("blocks", o.blocks);
   visit("vocabulary", o.vocabulary);
+  visit("queue", o.queue);
+  visit("shrink", o.shrink);
   visit("delay_us", o.delay_us);
   visit("jitter_us", o.jitter_us);
   visit("spikes", o.spikes);
