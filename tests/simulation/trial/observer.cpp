@@ -109,7 +109,9 @@ void observer::epoch_announced(const group_view& group, const std::string& by) {
     note(fmt::format("{} announces group {} epoch {:x} {}", by, group.name, group.epoch, to_string(group.phase)));
   }
   auto& newest = groups_[group.name];
-  if (group.epoch >= newest.epoch) newest = group;
+  // A new topology actor that never heard of an epoch's end takes the epoch up again: whether that is so in the end is
+  // asked of the nodes themselves.
+  if (group.epoch >= newest.epoch || group.phase == group_phase::serving) newest = group;
 }
 
 void observer::step_ran(const std::string& group, std::uint32_t rank, std::uint64_t loaded_epoch,
