@@ -192,7 +192,7 @@ caf::result<Result> node::pass_on(Message& message) {
 /// Each member is told of its own group; handles spare those of one process the network.
 void node::tell_ranks() {
   for (const auto& group : view_.groups) {
-    join_group message{group, std::vector<scheduler_rank_actor>(group.members.size()), to_nanoseconds(lease_.until())};
+    join_group message{group, std::vector<scheduler_rank_actor>(group.members.size()), lease_end(group)};
     std::vector<scheduler_rank_actor> own;
     for (const auto& member : group.members) {
       const auto* at = places_.find(member);
@@ -209,7 +209,12 @@ void node::tell_leases() {
   for (const auto& group : view_.groups)
     for (const auto& member : group.members)
       if (const auto* at = places_.find(member); at && at->handle && at->state.epoch == group.epoch)
-        self_->send(at->handle, hold_lease{epoch{group.epoch}, group.cluster, to_nanoseconds(lease_.until())});
+        self_->send(at->handle, hold_lease{epoch{group.epoch}, group.cluster, lease_end(group)});
+}
+
+/// Until when this node's ranks of a group may emit.
+std::int64_t node::lease_end(const group_view& group) const {
+  return to_nanoseconds(group.rooted ? caf::actor_clock::time_point::max() : lease_.until());
 }
 
 bool node::drained_in_view() const {
@@ -219,19 +224,20 @@ bool node::drained_in_view() const {
 
 void node::tell_router() {
   serving_groups message;
+  leased_ = lease_.held(self_->clock().now());
   for (const auto& group : view_.groups) {
     message.ended.insert(message.ended.end(), group.ended.begin(), group.ended.end());
     if (group.phase != group_phase::serving) {
       if (message.why.empty() && group.phase == group_phase::failed) message.why = group.message;
       continue;
     }
+    const bool ours = group.members.front().node == options_.name;
+    if (!leased_ && !(group.rooted && ours)) continue;
     if (auto leader = leader_of(group))
-      message.groups.push_back({group.name, epoch{group.epoch}, std::move(leader),
-                                group.members.front().node == options_.name, group.cluster, group.draining,
-                                group.full});
+      message.groups.push_back(
+          {group.name, epoch{group.epoch}, std::move(leader), ours, group.cluster, group.draining, group.full});
   }
-  leased_ = lease_.held(self_->clock().now());
-  message.cut_off = !leased_;
+  message.cut_off = !leased_ && message.groups.empty();
   if (message.cut_off)
     message.why = fmt::format("node {} has had no answer from the topology actor on node {} for too long",
                               options_.name, file_.nodes.front().name);

@@ -75,6 +75,7 @@ class node {
   void on_down(const caf::down_msg& down);
   void tell_ranks();
   void tell_leases();
+  std::int64_t lease_end(const group_view& group) const;
   void tell_router();
   scheduler_rank_actor leader_of(const group_view& group);
   bool replace_service(const caf::down_msg& down);

@@ -311,7 +311,10 @@ void router::on_sink_lost(const caf::actor_addr& sink) {
     if (!entry.sink || entry.sink.address() != sink) continue;
     entry.sink = nullptr;
     entry.moved = self_->clock().now();
-    if (!entry.keep) left.push_back(id);
+    if (!entry.keep)
+      left.push_back(id);
+    else if (entry.text_done && !entry.ended)
+      end(entry);  // nothing follows, and nobody is there to take what waits
   }
   for (auto id : left) {
     auto& entry = records_.at(id);

@@ -26,7 +26,7 @@ void router::on_tokens(tokens_sampled& message) {
       // Nobody waits for it here: it ended, or went elsewhere while the group was out of sight.
       auto group = groups_.find(message.group);
       if (update.finish == finish_reason::none && group != groups_.end() && group->second.epoch == message.epoch)
-        self_->send(group->second.leader, abort_request{message.epoch, update.request});
+        self_->send(group->second.leader, abort_request{message.epoch, update.request, message.cluster});
       continue;
     }
     if (entry->ending == finish_reason::none && !entry->ended) apply(*entry, update, pieces);

@@ -108,7 +108,7 @@ int run_custom_executor() {
 
   // The one line that differs from one_node.cpp: the same rank, another executor.
   auto recipe = [usual = make_rank_recipe(system, file, "a", model), model](const rank_start& start,
-                                                                       const node_actor& node) {
+                                                                            const node_actor& node) {
     auto parts = usual(start, node);
     parts.make_executor = [model](const group_view&) { return std::make_unique<backwards_executor>(model.config); };
     return parts;

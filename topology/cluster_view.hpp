@@ -45,8 +45,11 @@ struct group_view {
   group_phase phase = group_phase::gathering;
   std::uint32_t tensor = 1;  ///< of this epoch; smaller than the file's while places are missing
   std::uint32_t pipeline = 1;
-  bool full = true;                   ///< it has the file's shape: what it resumes is bit-exact, else a continuation
-  bool draining = false;              ///< takes no new requests
+  bool full = true;       ///< it has the file's shape: what it resumes is bit-exact, else a continuation
+  bool draining = false;  ///< takes no new requests
+  /// Its epoch lives on one node and no place elsewhere may take its ranks: nobody else can emit for it, so it serves
+  /// on without a lease. Its next epoch begins once that node has confirmed the end of this one.
+  bool rooted = false;
   std::vector<group_member> members;  ///< by rank; complete in starting and serving
   std::uint32_t blocks = 0;           ///< the least of its ranks, in serving
   std::uint32_t block_tokens = 0;
@@ -125,9 +128,10 @@ template <class I>
 bool inspect(I& f, group_view& x) {
   return f.object(x).fields(f.field("name", x.name), f.field("cluster", x.cluster), f.field("epoch", x.epoch),
                             f.field("phase", x.phase), f.field("tensor", x.tensor), f.field("pipeline", x.pipeline),
-                            f.field("full", x.full), f.field("draining", x.draining), f.field("members", x.members),
-                            f.field("blocks", x.blocks), f.field("block_tokens", x.block_tokens),
-                            f.field("ended", x.ended), f.field("message", x.message));
+                            f.field("full", x.full), f.field("rooted", x.rooted), f.field("draining", x.draining),
+                            f.field("members", x.members), f.field("blocks", x.blocks),
+                            f.field("block_tokens", x.block_tokens), f.field("ended", x.ended),
+                            f.field("message", x.message));
 }
 template <class I>
 bool inspect(I& f, place_view& x) {

@@ -233,7 +233,7 @@ bool membership::settles(const ending& why, group_record& record, time_point now
 /// The fence: from here on every message of the old epoch is stale. Its members are ended by their nodes.
 void membership::end_epoch(group_view& view, group_record& record, ending why, time_point now) {
   for (const auto& member : view.members)
-    record.old.push_back({member, view.epoch, lease_over(member.node)});
+    record.old.push_back({member, view.epoch, view.rooted ? time_point::max() : lease_over(member.node)});
   record.waited = false;
   record.suspected.reset();
   if (why.hearsay) why.cause = loss_cause::crashed;  // nobody else has ended: its own engine it was
@@ -241,6 +241,7 @@ void membership::end_epoch(group_view& view, group_record& record, ending why, t
   if (view.ended.size() > epoch_ends_max) view.ended.erase(view.ended.begin());
   view.epoch = next_epoch();
   view.members.clear();
+  view.rooted = false;
   view.blocks = 0;
   view.phase = group_phase::gathering;
   view.message = std::move(why.message);
@@ -278,6 +279,7 @@ void membership::finish_start(group_view& view, group_record& record, time_point
   view.message = view.full ? std::string{}
                            : fmt::format("smaller shape: tensor {} x pipeline {} of {} x {}", view.tensor,
                                          view.pipeline, record.spec.tensor, record.spec.pipeline);
+  view.rooted = is_rooted(view, record.spec);
   record.since = now;
   record.served = true;
 }

@@ -118,6 +118,7 @@ class membership {
   const rank_state* find_rank(const std::string& node, const std::string& device) const;
   const rank_state* find_rank(const group_member& member) const { return find_rank(member.node, member.device); }
   time_point lease_over(const std::string& node) const;
+  bool is_rooted(const group_view& view, const group_spec& spec) const;
   bool is_gone(const leaving_member& old, time_point now) const;
   std::uint64_t load_of(const std::string& group) const;
   bool all_have_seen(std::uint64_t revision) const;

@@ -158,6 +158,15 @@ bool membership::await_old_members(group_view& view, group_record& record, time_
   return true;
 }
 
+/// True when only the node that has the group's ranks may ever have them.
+bool membership::is_rooted(const group_view& view, const group_spec& spec) const {
+  const auto& node = view.members.front().node;
+  auto here = [&node](const auto& place) { return place.node == node; };
+  return std::all_of(view.members.begin(), view.members.end(), here) &&
+         std::all_of(spec.ranks.begin(), spec.ranks.end(), here) &&
+         std::all_of(file_.spares.begin(), file_.spares.end(), here);
+}
+
 /// A group of a smaller shape goes back to the full one when that has been possible for a while.
 void membership::grow(group_view& view, group_record& record, time_point now) {
   if (view.full) return;

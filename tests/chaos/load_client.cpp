@@ -132,20 +132,21 @@ class arrivals {
     if (stopped_ || at - start_ > std::chrono::duration<double>(options_.seconds)) return std::nullopt;
     if (options_.count > 0 && index >= options_.count) return std::nullopt;
     ++taken_;
-    lock.unlock();
-    std::this_thread::sleep_until(at);
+    stop_.wait_until(lock, at, [this] { return stopped_; });
     return std::pair{index, at};
   }
 
   void stop() {
     std::lock_guard lock{mutex_};
     stopped_ = true;
+    stop_.notify_all();
   }
 
  private:
   const load_options& options_;
   const clock::time_point start_;
   std::mutex mutex_;
+  std::condition_variable stop_;
   std::uint64_t taken_ = 0;
   bool stopped_ = false;
 };

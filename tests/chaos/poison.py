@@ -7,7 +7,7 @@ from company import VOCABULARY, Cluster, members, scripted, wait_serving
 from cluster import troupe
 from users import Users, bad, verdict
 
-POISON = 501  # a token id that no other prompt contains
+POISON = 511  # a token id that no other prompt contains
 CRASHES_MAX = 2
 
 

@@ -106,7 +106,8 @@ class Status(TestCase):
         status = cluster.status()
         self.assertEqual((status["cluster"], status["node"], status["model"]), ("process-test", "a", "qwen3-tiny"))
         self.assertEqual(status["context"], 2048)
-        self.assertEqual(status["nodes"], [{"name": "a", "present": True, "message": ""}])
+        [node] = status["nodes"]
+        self.assertEqual((node["name"], node["present"], node["message"]), ("a", True, ""))
         [group] = status["groups"]
         self.assertEqual((group["name"], group["phase"], group["block_tokens"]), ("g0", "serving", 16))
         self.assertGreater(group["blocks"], 0)

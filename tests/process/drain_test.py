@@ -52,7 +52,7 @@ class Drain(TestCase):
     def test_a_node_that_still_waits_for_another_ends_when_told(self):
         cluster = self.enterContext(Cluster(topology(nodes="ab")))
         node = cluster.begin("a")
-        wait_until(lambda: "waiting for b/rank 0" in node.log(), 20, "the node says what it waits for")
+        wait_until(lambda: "waiting for b/cpu:0" in node.log(), 20, "the node says what it waits for")
         node.signal(signal.SIGTERM)
         self.assertEqual(node.wait_end(), 0, node.log())
         node.wait_ranks_gone(limit=2)

@@ -38,10 +38,10 @@ class Startup(TestCase):
         cluster = self.cluster(topology(nodes="ab", groups=self.spread_group(), startup_timeout_s=3))
         begin = time.monotonic()
         node = cluster.begin("a")
-        wait_until(lambda: "waiting for b/rank 1 (1 s of 3 s)" in node.log(), 10, "who is missing, with the time")
+        wait_until(lambda: "waiting for b/cpu:0 (1 s of 3 s)" in node.log(), 10, "who is missing, with the time")
         self.assertNotEqual(node.wait_end(10), 0)
         self.assertGreater(time.monotonic() - begin, 2.5)
-        self.assertIn("group g0 did not come up in 3 s: b/rank 1 missing", node.log())
+        self.assertIn("group g0 did not come up in 3 s: b/cpu:0 missing", node.log())
         node.wait_ranks_gone(limit=2)
 
     def test_a_node_whose_first_node_never_comes_says_so_and_ends_in_time(self):

@@ -7,6 +7,7 @@ import signal
 
 from cluster import (
     LONG_MODEL,
+    LONG_QUESTION,
     ROOT,
     Cluster,
     TestCase,
@@ -101,24 +102,40 @@ class TwoNodes(TestCase):
         for node in (first, again):
             self.assertEqual(cluster.ask(QUESTION, node=node).text, ANSWER)
 
-    def test_when_the_first_node_dies_the_second_falls_silent_and_goes_on_in_its_epoch_when_it_is_back(self):
-        cluster = self.enter(topology(nodes="ab", model=LONG_MODEL))
-        expected = long_answer()
+    def lose_first_node(self, **settings):
+        """The second node's answers, its epoch before, and the nodes, once the first was killed."""
+        cluster = self.enter(topology(nodes="ab", model=LONG_MODEL, **settings))
         first, second = cluster.nodes["a"], cluster.nodes["b"]
         epoch = cluster.group("g1", node=second)["epoch"]
         asked = [begin_long_answer(cluster, second) for _ in range(2)]
         first.signal(signal.SIGKILL)
         first.wait_end()
         wait_until(lambda: "lease-over" in second.log(), 5, "the end of the second node's lease")
-        refused = cluster.ask(QUESTION, node=second, expect=None)
-        self.assert_one_error(refused, "topology actor", "another node")
-        again = cluster.begin("a").wait_ready(limit=20)
-        cluster.wait_for_status(settled, "all groups serve", node=again)
-        cluster.wait_for_status(settled, "all groups serve", node=second)
-        self.assertEqual(cluster.group("g1", node=second)["epoch"], epoch)
+        return cluster, second, epoch, asked
+
+    def assert_whole(self, asked):
+        expected = long_answer()
         for child in asked:
             result = child.finish(30)
             self.assertEqual((result.code, result.text == expected), (0, True), result.err)
+
+    def test_when_the_first_node_dies_a_group_of_the_second_alone_serves_on(self):
+        cluster, second, epoch, asked = self.lose_first_node()
+        self.assert_whole(asked)
+        self.assertTrue(long_answer().startswith(cluster.ask(LONG_QUESTION, "--max-tokens", "9", node=second).text[:9]))
+        cluster.begin("a").wait_ready(limit=20)
+        cluster.wait_for_status(settled, "all groups serve", node=second)
+        self.assertEqual(cluster.group("g1", node=second)["epoch"], epoch)
+
+    def test_when_the_first_node_dies_a_group_with_a_spare_there_falls_silent_until_it_is_back(self):
+        cluster, second, epoch, asked = self.lose_first_node(spares=["a/cpu:9"])
+        refused = cluster.ask(QUESTION, node=second, expect=None)
+        self.assert_one_error(refused, "topology actor", "another node")
+        again = cluster.begin("a").wait_ready(limit=20)
+        for node in (again, second):
+            cluster.wait_for_status(settled, "all groups serve", node=node)
+        self.assertEqual(cluster.group("g1", node=second)["epoch"], epoch)
+        self.assert_whole(asked)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,8 @@ generation draw_generation(random_stream& random, const trial_options& options) 
   generation what;
   what.prompt.kind = prompt_kind::tokens;
   auto length = random.between(1, options.prompt_max);
-  for (std::uint64_t i = 0; i < length; ++i)
+  what.prompt.tokens.push_back(static_cast<token_id>(random.below(options.vocabulary - poison_markers)));
+  for (std::uint64_t i = 1; i < length; ++i)
     what.prompt.tokens.push_back(static_cast<token_id>(random.below(options.vocabulary)));
   what.stops.max_tokens = static_cast<std::uint32_t>(random.between(1, options.tokens_max));
   what.sampling.temperature = 0;
@@ -50,6 +51,14 @@ std::vector<planned_request> draw_requests(const trial_options& options, std::ui
     auto cancels = random.below(100) < options.cancels;
     auto patience = us(random.between(1, 500'000));
     if (cancels) request.cancel_after = patience;
+    if (request.when < beginning + ms(options.busy())) result.push_back(std::move(request));
+  }
+  if (client != 0) return result;
+  for (std::uint64_t i = 0; i < options.poison; ++i) {
+    planned_request request;
+    request.what = draw_generation(random, options);
+    request.what.prompt.tokens.front() = static_cast<token_id>(options.vocabulary - 1 - 2 * i - random.below(2));
+    request.when = beginning + ms(random.below(options.busy_ms));
     if (request.when < beginning + ms(options.busy())) result.push_back(std::move(request));
   }
   return result;

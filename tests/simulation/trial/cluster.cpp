@@ -40,6 +40,7 @@ cluster_file make_file(const trial_options& options) {
     group.name = fmt::format("g{}", index);
     group.tensor = static_cast<std::uint32_t>(options.tensor);
     group.pipeline = static_cast<std::uint32_t>(options.pipeline);
+    group.shrink = options.shrink != 0;
     for (std::uint64_t rank = 0; rank < size; ++rank)
       group.ranks.push_back(next_place());
     file.groups.push_back(std::move(group));
@@ -80,14 +81,13 @@ cluster::cluster(world& where, observer& watcher, const trial_options& options)
       file_(make_file(options)),
       meetings_(where.time()) {
   for (const auto& node : file_.nodes)
-    nodes_.push_back({node.name, nullptr, 0, {}, {}, {}});
+    nodes_.push_back({node.name, nullptr, 0, {}, {}});
 }
 
 void cluster::let_go() {
   for (auto& node : nodes_) {
     node.home = nullptr;
     node.node = nullptr;
-    node.router = nullptr;
   }
   ranks_.clear();
 }
@@ -105,30 +105,19 @@ void cluster::start_node(node_process& which) {
   which.home = &home;
   watcher_.note(fmt::format("node {} starts", which.name));
   auto& system = home.system();
-  auto tokenizer = system.spawn<tokenizer_impl>(std::make_shared<const prompt_encoder>());
-  auto detokenizer = system.spawn<detokenizer_impl>(nullptr);
-  router_options routing;
-  routing.node = which.name;
-  routing.model = {"simulated", static_cast<std::int32_t>(options_.vocabulary), context_tokens};
-  routing.first_request = std::uint64_t{home.id()} << 20U;
-  which.router = system.spawn<router_impl>(std::vector<tokenizer_actor>{tokenizer}, detokenizer, routing);
+  auto services = std::make_shared<local_services>(make_services(which, home));
+  for (const auto& service : services->all())
+    watch_for_exceptions(service, which.name);
   node_options settings;
   settings.name = which.name;
   settings.boot = home.id();
   settings.network = home.door();
   settings.context_tokens = context_tokens;
-  which.node =
-      system.spawn<node_impl>(file_, settings, std::make_shared<simulated_launcher>(*this, which, home), which.router);
-  topology_actor topology;
-  if (which.name == file_.nodes.front().name) {
-    membership_options membership;
-    membership.shape = {8, 8, 8, 8};
-    topology = system.spawn<topology_impl>(
-        file_, std::move(membership),
-        topology_surroundings{std::make_shared<simulated_generation_store>(which.disk), {}});
-    home.keep(caf::actor_cast<caf::actor>(topology));
-    if (which.starts > 1) watcher_.probes().hit(probe::topology_restarted);
-  }
+  settings.services = services;
+  which.node = system.spawn<node_impl>(file_, settings, std::make_shared<simulated_launcher>(*this, which, home),
+                                       services->router());
+  watch_for_exceptions(caf::actor_cast<caf::actor>(which.node), which.name);
+  if (which.starts > 1 && services->topology()) watcher_.probes().hit(probe::topology_restarted);
   if (which.starts > 1) watcher_.probes().hit(probe::node_restarted);
   // `troupe node` ends when its node actor does.
   which.node->attach_functor([this, &which, &home](const caf::error& reason) {
@@ -140,7 +129,43 @@ void cluster::start_node(node_process& which) {
   });
   world_.wires().publish(home, which.name, node_port, caf::actor_cast<caf::strong_actor_ptr>(which.node),
                          system.message_types<node_actor>());
-  caf::anon_send(which.node, begin{topology});
+  caf::anon_send(which.node, begin{services->topology()});
+}
+
+local_service_factories cluster::make_services(node_process& which, process& home) {
+  auto& system = home.system();
+  local_service_factories make;
+  make.make_tokenizer = [&system] { return system.spawn<tokenizer_impl>(std::make_shared<const prompt_encoder>()); };
+  make.make_detokenizer = [&system] { return system.spawn<detokenizer_impl>(nullptr); };
+  router_options routing;
+  routing.node = which.name;
+  routing.model = {"simulated", static_cast<std::int32_t>(options_.vocabulary), context_tokens};
+  routing.first_request = std::uint64_t{home.id()} << 32U;
+  make.make_router = [this, &system, routing](const text_actors& text) mutable {
+    routing.first_request += 1U << 20U;
+    auto router = system.spawn<router_impl>(text.tokenizers, text.detokenizer, routing);
+    router->attach_functor([this](const caf::error&) { watcher_.probes().hit(probe::router_lost); });
+    return router;
+  };
+  if (which.name != file_.nodes.front().name) return make;
+  make.make_topology = [this, &system, &which] {
+    membership_options membership;
+    membership.shape = {8, 8, 8, 8};
+    // Short, so that runs of seconds see them.
+    membership.spare_wait = std::chrono::milliseconds(500);
+    membership.shrink_wait = membership.grow_wait = std::chrono::milliseconds(1000);
+    return system.spawn<topology_impl>(
+        file_, std::move(membership),
+        topology_surroundings{std::make_shared<simulated_generation_store>(which.disk), {}});
+  };
+  return make;
+}
+
+void cluster::watch_for_exceptions(const caf::actor& whom, const std::string& where) {
+  whom->attach_functor([this, where](const caf::error& reason) {
+    if (reason == caf::sec::runtime_error)
+      watcher_.broken("exception", fmt::format("an actor of {} ended: {}", where, to_string(reason)));
+  });
 }
 
 void cluster::kill_node(node_process& which) {
@@ -148,16 +173,28 @@ void cluster::kill_node(node_process& which) {
   watcher_.note(fmt::format("node {} is killed", which.name));
   auto* home = std::exchange(which.home, nullptr);
   which.node = nullptr;
-  which.router = nullptr;
   for (auto& [key, rank] : ranks_)
     if (rank.parent == home) rank.told = nullptr;
   world_.kill(*home);
-  watcher_.probes().hit(probe::router_lost);
   std::vector<rank_key> orphans;
   for (auto& [key, rank] : ranks_)
     if (rank.parent == home) orphans.push_back(key);
   for (const auto& key : orphans)  // the kernel's parent-death signal
     world_.time().after(us(random_.below(2000)), [this, key] { rank_ended(key, loss_cause::killed, "parent died"); });
+}
+
+void cluster::restart_places() {
+  auto restart = [](const node_process& node, const rank_place& place) {
+    if (node.home != nullptr && node.home->alive() && place.node == node.name)
+      caf::anon_send(node.node, restart_rank{to_string(place)});
+  };
+  for (const auto& node : nodes_) {
+    for (const auto& group : file_.groups)
+      for (const auto& place : group.ranks)
+        restart(node, place);
+    for (const auto& place : file_.spares)
+      restart(node, place);
+  }
 }
 
 void cluster::keep_nodes_up() {
@@ -175,6 +212,10 @@ void cluster::launch(node_process& owner, process& parent, const rank_start& sta
     auto found = ranks_.find(key);
     if (found == ranks_.end() || !parent.alive()) return;
     const auto& [device, incarnation, unused] = key;
+    for (const auto& [other, running] : ranks_)
+      if (running.public_part.home != nullptr && running.public_part.node == owner.name && std::get<0>(other) == device)
+        watcher_.broken("I13", fmt::format("{}/{} is started as incarnation {} while incarnation {} runs", owner.name,
+                                           device, incarnation, std::get<1>(other)));
     auto& home = world_.start(fmt::format("{}/{}#{}", owner.name, device, incarnation), owner.name);
     found->second.public_part.home = &home;
     world_.wires().connect(home, owner.name, node_port, [this, key](const connect_outcome& outcome) {
@@ -198,9 +239,9 @@ void cluster::run_rank(const rank_key& key, node_actor node) {
   options.network = home.door();
   options.publish_at = rank.node;
   options.scheduler.context_length = context_tokens;
-  options.scheduler.max_batch_tokens = 64;
-  options.scheduler.max_sequences = 8;
-  options.scheduler.max_queue = 16;
+  options.scheduler.max_batch_tokens = batch_tokens_max;
+  options.scheduler.max_sequences = sequences_max;
+  options.scheduler.max_queue = options_.queue;
   device_options device;
   device.node = rank.node;
   device.device = rank.start.device;
@@ -216,6 +257,7 @@ void cluster::run_rank(const rank_key& key, node_actor node) {
   auto actor = home.system().spawn<scheduler_rank_impl>(std::move(node), std::move(options),
                                                         std::function<engine_rank_actor()>{spawn_engine});
   home.keep(caf::actor_cast<caf::actor>(actor));
+  watch_for_exceptions(caf::actor_cast<caf::actor>(actor), home.name());
   actor->attach_functor([this, key](const caf::error&) {
     world_.time().after(us(100), [this, key] { rank_ended(key, loss_cause::crashed, "exited with code 1"); });
   });

@@ -9,6 +9,7 @@
 #include <tuple>
 #include <vector>
 
+#include "actors/local_services.hpp"
 #include "actors/protocol.hpp"
 #include "actors/rank_launcher.hpp"
 #include "tests/simulation/trial/device.hpp"
@@ -33,7 +34,6 @@ class cluster {
     std::uint64_t starts = 0;
     simulated_disk disk;
     node_actor node;
-    router_actor router;
   };
   struct rank_process {
     rank_start start;
@@ -51,6 +51,8 @@ class cluster {
   /// Kills a node's process; its ranks die with it.
   void kill_node(node_process& which);
   void kill_rank(rank_process& which, loss_cause cause);
+  /// What an operator does in the end: every place that was given up is tried again.
+  void restart_places();
   /// Nodes that are down are started again after a while.
   void keep_nodes_up();
   /// Before the world ends: nothing that happens then starts or ends a process.
@@ -61,6 +63,9 @@ class cluster {
   /// Device, incarnation and the node process that started it: incarnations begin again with each of those.
   using rank_key = std::tuple<std::string, std::uint64_t, std::uint32_t>;
 
+  local_service_factories make_services(node_process& which, process& home);
+  /// No actor may end by an exception of its own; engines may.
+  void watch_for_exceptions(const caf::actor& whom, const std::string& where);
   void launch(node_process& owner, process& parent, const rank_start& start, const node_actor& node);
   void run_rank(const rank_key& key, node_actor node);
   void rank_ended(const rank_key& key, loss_cause cause, const std::string& reason);

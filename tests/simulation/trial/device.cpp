@@ -2,12 +2,16 @@
 #include "tests/simulation/trial/device.hpp"
 
 #include <deque>
+#include <map>
+#include <optional>
+#include <stdexcept>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "runtime/collective/communicator.hpp"
 #include "runtime/engine/scripted_executor.hpp"
+#include "tests/simulation/trial/trial_options.hpp"
 
 namespace troupe::simulation {
 
@@ -29,6 +33,37 @@ void meeting_place::come(const place& where, std::uint32_t rank, std::size_t siz
 
 namespace {
 
+/// Finds the plan that feeds a poison request: at once, or, with an odd marker, a few positions on. One rank of a group
+/// dies of it.
+class poison_watch {
+ public:
+  poison_watch(std::uint64_t vocabulary, std::uint64_t rank, std::uint64_t ranks)
+      : first_marker_(vocabulary - poison_markers), rank_(rank), ranks_(ranks) {}
+
+  std::optional<token_id> find(const step_plan& plan) {
+    constexpr std::uint32_t late = 10;
+    for (auto ended : plan.ended)
+      markers_.erase(ended);
+    for (const auto& entry : plan.entries) {
+      if (entry.position == 0 && !entry.tokens.empty() &&
+          static_cast<std::uint64_t>(entry.tokens.front()) >= first_marker_)
+        markers_[entry.sequence] = entry.tokens.front();
+      auto found = markers_.find(entry.sequence);
+      if (found == markers_.end()) continue;
+      auto end = entry.position + std::max<std::size_t>(entry.tokens.size(), 1);
+      auto marker = static_cast<std::uint64_t>(found->second);
+      if ((marker % 2 == 0 || end > late) && marker / 2 % ranks_ == rank_) return found->second;
+    }
+    return std::nullopt;
+  }
+
+ private:
+  std::uint64_t first_marker_;
+  std::uint64_t rank_;
+  std::uint64_t ranks_;
+  std::map<sequence_id, token_id> markers_;
+};
+
 executor_factory make_factory(observer& watcher, std::shared_ptr<device_health> health, device_options options) {
   return [&watcher, health, options](const group_view& view) {
     scripted_options scripted;
@@ -38,12 +73,18 @@ executor_factory make_factory(observer& watcher, std::shared_ptr<device_health> 
     const auto rank = view.find_member(options.node, options.device)->rank;
     scripted.samples = rank == view.sampling_rank();
     scripted.salt_with_epoch = true;
-    scripted.before_step = [&watcher, health, group = view.name, rank, loaded = view.epoch](const step_plan& plan) {
-      watcher.step_ran(group, rank, loaded, plan);
-      if (!std::exchange(health->failing, false)) return;
-      watcher.probes().hit(probe::engine_failed);
-      throw collective_error("the fault injected here");
-    };
+    scripted.before_step =
+        [&watcher, health, group = view.name, rank, loaded = view.epoch,
+         poison = poison_watch{options.vocabulary, rank, view.members.size()}](const step_plan& plan) mutable {
+          watcher.step_ran(group, rank, loaded, plan);
+          if (auto marker = poison.find(plan)) {
+            watcher.poison_crashed(*marker, loaded);
+            throw std::runtime_error("the engine crashed over a request");
+          }
+          if (!std::exchange(health->failing, false)) return;
+          watcher.probes().hit(probe::engine_failed);
+          throw collective_error("the fault injected here");
+        };
     return std::make_unique<scripted_executor>(scripted);
   };
 }

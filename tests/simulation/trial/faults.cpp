@@ -2,6 +2,7 @@
 #include "tests/simulation/trial/faults.hpp"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include <fmt/format.h>
@@ -14,7 +15,7 @@ std::vector<fault> draw_faults(const trial_options& options) {
   std::uint64_t classes = 0;
   for_each_fault(copy, [&](std::string_view name, std::uint64_t& count) {
     ++classes;
-    if (name == "duplicate") return;  // a rate, not a count
+    if (name == "duplicate" || name == "poison") return;  // a rate, and a part of the workload
     random_stream random{options.seed, fmt::format("faults {}", name)};
     for (std::uint64_t i = 0; i < count; ++i) {
       fault what;
@@ -55,6 +56,7 @@ void fault_injector::end() {
   for (auto& node : cluster_.nodes())
     node.disk.full = false;
   cluster_.keep_nodes_up();
+  cluster_.restart_places();
 }
 
 process* fault_injector::pick_process(std::uint64_t draw) const {
@@ -129,20 +131,29 @@ void fault_injector::spoil_device(const fault& what) {
 
 /// Ends one actor as an exception in one of its handlers would.
 void fault_injector::kill_one_actor(const fault& what) {
-  std::vector<std::pair<process*, caf::actor_id>> candidates;
+  static const std::set<std::string> mortal{"scheduler-rank", "engine-rank", "router",
+                                            "tokenizer",      "detokenizer", "topology"};
+  struct candidate {
+    process* home;
+    caf::actor_id id;
+    std::string name;
+  };
+  std::vector<candidate> candidates;
   for (const auto& member : world_.processes()) {
     if (!member->alive() || member->host().starts_with("client")) continue;
     for (const auto& [id, name] : member->actors())
-      if (name == "scheduler-rank" || name == "engine-rank") candidates.emplace_back(member.get(), id);
+      if (mortal.count(name) > 0) candidates.push_back({member.get(), id, name});
   }
   if (candidates.empty()) return;
-  auto [home, id] = candidates[what.draw % candidates.size()];
-  watcher_.note(fmt::format("fault {}: actor {} of {} is killed", what.number, id, home->name()));
+  const auto& [home, id, name] = candidates[what.draw % candidates.size()];
+  if (!name.ends_with("-rank")) watcher_.probes().hit(probe::service_lost);
+  watcher_.note(fmt::format("fault {}: {} of {} is killed", what.number, name, home->name()));
   home->kill_actor(id);
 }
 
 void fault_injector::inject(const fault& what) {
   world_.mix(what.number);
+  watcher_.fault_happened();
   if (what.kind == "kill_rank") {
     if (auto* rank = pick_rank(what.draw)) cluster_.kill_rank(*rank, loss_cause::killed);
   } else if (what.kind == "kill_node") {

@@ -77,23 +77,26 @@ void observer::check_token(request_view& request, const answer_token& token) {
   auto& readings = floors_[request.number];
   if (readings.empty() && request.tokens.size() == 1) readings.insert(std::map<std::string, std::uint64_t>{});
   std::set<std::map<std::string, std::uint64_t>> next;
-  bool explained = false;
+  std::set<std::uint64_t> explaining;
   for (const auto& [group, epochs] : epochs_)
     for (auto epoch : epochs) {
       if (scripted_executor::next_token(all, vocabulary_, epoch) != token.token) continue;
-      explained = true;
+      explaining.insert(epoch);
       for (auto reading : readings) {
         if (reading[group] > epoch) continue;
         reading[group] = epoch;
         next.insert(std::move(reading));
       }
     }
-  if (!explained)
+  if (explaining.empty())
     return broken("I1", fmt::format("request {} got token {} at position {}, which no epoch gives there",
                                     request.number, token.token, token.position));
   if (next.empty())
     return broken(
         "I4", fmt::format("request {} got a token of an older epoch at position {}", request.number, token.position));
+  auto& last = last_epoch_[request.number];
+  if (last != 0 && explaining.count(last) == 0) probes_.hit(probe::answer_over_epochs);
+  last = explaining.size() == 1 ? *explaining.begin() : 0;
   readings = std::move(next);
 }
 
@@ -106,15 +109,55 @@ void observer::epoch_announced(const group_view& group, const std::string& by) {
     note(fmt::format("{} announces group {} epoch {:x} {}", by, group.name, group.epoch, to_string(group.phase)));
   }
   auto& newest = groups_[group.name];
-  if (group.epoch >= newest.epoch) newest = group;
+  // A new topology actor that never heard of an epoch's end takes the epoch up again: whether that is so in the end is
+  // asked of the nodes themselves.
+  if (group.epoch >= newest.epoch || group.phase == group_phase::serving) newest = group;
 }
 
 void observer::step_ran(const std::string& group, std::uint32_t rank, std::uint64_t loaded_epoch,
                         const step_plan& plan) {
-  tokens_computed += plan.tokens();
   if (plan.epoch.value != loaded_epoch)
     broken("I6", fmt::format("rank {} of group {} belongs to epoch {:x} and ran a step of epoch {:x}", rank, group,
                              loaded_epoch, plan.epoch.value));
+  if (plan.tokens() > batch_tokens_max || plan.entries.size() > sequences_max)
+    broken("I12", fmt::format("step {} of group {} has {} tokens of {} sequences", plan.step, group, plan.tokens(),
+                              plan.entries.size()));
+  if (rank != 0) return;
+  tokens_computed += plan.tokens();
+  auto foretell = [this, salt = plan.epoch.value](const std::vector<token_id>& tokens) {
+    return scripted_executor::next_token(tokens, vocabulary_, salt);
+  };
+  auto& ledger = ledgers_.try_emplace({group, plan.epoch.value}, block_tokens, foretell).first->second;
+  auto returned = ledger.returned();
+  if (auto fault = ledger.apply(plan); !fault.empty())
+    broken("I9", fmt::format("step {} of group {}: {}", plan.step, group, fault));
+  for (; returned < ledger.returned(); ++returned) {
+    probes_.hit(probe::kv_preempted);
+    ++preemptions_;
+  }
+}
+
+void observer::poison_crashed(token_id marker, std::uint64_t epoch) {
+  probes_.hit(probe::poison_crash);
+  if (trials_.count(epoch) > 0) probes_.hit(probe::poison_trial_died);
+  auto& crashes = crashes_[marker];
+  crashes.insert(epoch);
+  // Another fault may hide why a group was lost, and a router that is killed forgets whom it suspects.
+  if (crashes.size() > 2 + faults_)
+    broken("I11", fmt::format("the request that begins with token {} has crashed {} groups", marker, crashes.size()));
+}
+
+void observer::check_cost(std::uint64_t placed) {
+  if (faults_ > 0 || violation_) return;
+  std::uint64_t given_up = 0;
+  for (const auto& request : requests_)
+    if (request.cancelled || request.lost || !request.error_code.empty()) given_up += request.what.stops.max_tokens;
+  constexpr std::uint64_t ahead = 16, longest = 256;
+  auto bound =
+      placed + tokens_delivered + tokens_delivered / 5 + given_up + preemptions_ * longest + requests_.size() * ahead;
+  if (tokens_computed > bound)
+    broken("I15", fmt::format("{} tokens were computed for {} delivered, {} placed", tokens_computed, tokens_delivered,
+                              placed));
 }
 
 void observer::tokens_arrived(const tokens_sampled& message) {

@@ -11,7 +11,9 @@
 
 #include "actors/protocol.hpp"
 #include "runtime/generation.hpp"
+#include "tests/simulation/trial/block_ledger.hpp"
 #include "tests/simulation/trial/probes.hpp"
+#include "tests/simulation/trial/trial_options.hpp"
 #include "tests/simulation/world/timeline.hpp"
 
 namespace troupe::simulation {
@@ -56,6 +58,12 @@ class observer {
   void epoch_announced(const group_view& group, const std::string& by);
   void step_ran(const std::string& group, std::uint32_t rank, std::uint64_t loaded_epoch, const step_plan& plan);
   void tokens_arrived(const tokens_sampled& message);
+  void trial_began(std::uint64_t epoch) { trials_.insert(epoch); }
+  void fault_happened() { ++faults_; }
+  /// A poison request has crashed the group it was computed in.
+  void poison_crashed(token_id marker, std::uint64_t epoch);
+  /// The tokens that were computed are worth what was delivered (I15); `placed`: given to groups with all placements.
+  void check_cost(std::uint64_t placed);
   void broken(std::string invariant, std::string sentence);
 
   // What is known.
@@ -70,7 +78,7 @@ class observer {
   const std::deque<std::string>& notes() const { return notes_; }
 
   std::uint64_t tokens_delivered = 0;
-  std::uint64_t tokens_computed = 0;
+  std::uint64_t tokens_computed = 0;  ///< by ranks 0
 
  private:
   void check_token(request_view& request, const answer_token& token);
@@ -81,8 +89,14 @@ class observer {
   bool tracing_;
   std::deque<request_view> requests_;
   std::map<std::uint64_t, std::set<std::map<std::string, std::uint64_t>>> floors_;  ///< see check_token
-  std::map<std::string, std::set<std::uint64_t>> epochs_;                           ///< of each group, announced
-  std::map<std::string, group_view> groups_;                                        ///< newest view of each
+  std::map<std::pair<std::string, std::uint64_t>, block_ledger> ledgers_;           ///< by group and epoch
+  std::map<std::uint64_t, std::uint64_t> last_epoch_;                               ///< by request, where it is certain
+  std::map<token_id, std::set<std::uint64_t>> crashes_;                             ///< epochs, by poison marker
+  std::set<std::uint64_t> trials_;                                                  ///< epochs in which there was one
+  std::uint64_t faults_ = 0;
+  std::uint64_t preemptions_ = 0;
+  std::map<std::string, std::set<std::uint64_t>> epochs_;  ///< of each group, announced
+  std::map<std::string, group_view> groups_;               ///< newest view of each
   std::optional<violation> violation_;
   probe_counts probes_;
   std::deque<std::string> notes_;

@@ -5,9 +5,11 @@
 
 #include <fmt/format.h>
 
+#include "tests/simulation/trial/audit.hpp"
 #include "tests/simulation/trial/client.hpp"
 #include "tests/simulation/trial/cluster.hpp"
 #include "tests/simulation/trial/faults.hpp"
+#include "tests/simulation/trial/wire_watch.hpp"
 #include "tests/simulation/world/world.hpp"
 
 namespace troupe::simulation {
@@ -21,6 +23,7 @@ class trial {
       : options_(options),
         world_(options.seed, options.links(), static_cast<double>(options.overtaking) / 1000),
         watcher_(world_.time(), options.vocabulary, options.blocks * block_tokens, tracing),
+        wires_(world_.time(), watcher_),
         cluster_(world_, watcher_, options),
         faults_(world_, cluster_, watcher_, options, clients_) {
     listen();
@@ -47,25 +50,23 @@ class trial {
     while (world_.now() < limit && !ok_to_end() && !watcher_.first_violation()) {
       pass_until(world_.now() + ms(500), [] { return false; });
       cluster_.keep_nodes_up();
+      if (++rounds_ % 10 == 0) cluster_.restart_places();
     }
     if (!watcher_.first_violation() && !requests_ended()) watcher_.broken("I14", what_is_open());
     if (!watcher_.first_violation() && !groups_serve()) watcher_.broken("I14-groups", what_is_open());
+    if (!watcher_.first_violation()) look_for_leaks(limit);
+    watcher_.check_cost(wires_.tokens_placed());
     return result();
   }
 
  private:
   void listen() {
-    world_.wires().on_send = [this](const process& from, const process&, const caf::message& payload) {
-      if (auto view = caf::make_const_typed_message_view<cluster_view>(payload))
-        for (const auto& group : caf::get<0>(view).groups)
-          watcher_.epoch_announced(group, from.name());
-      else if (auto joins = caf::make_const_typed_message_view<join_group>(payload))
-        watcher_.epoch_announced(caf::get<0>(joins).view, from.name());
+    world_.wires().on_send = [this](const process& from, const process& to, const caf::message& payload) {
+      wires_.sent(from, to, payload);
     };
     world_.wires().on_deliver = [this](const process& to, const frame&, const caf::message& payload) {
       if (watcher_.tracing()) watcher_.note(fmt::format("-> {} {}", to.name(), shorten(to_string(payload))));
-      if (auto view = caf::make_const_typed_message_view<tokens_sampled>(payload))
-        watcher_.tokens_arrived(caf::get<0>(view));
+      wires_.delivered(to, payload);
     };
     world_.wires().repeat = [this](const caf::message& payload) {
       // Announcements are made again and again anyway: one more of the same must change nothing.
@@ -89,6 +90,19 @@ class trial {
     world_.time().at(end, [] {});
     while (world_.now() < end && !done() && !watcher_.first_violation() && world_.step())
       if (world_.messages() > messages_max) return watcher_.broken("I14", "the run does not come to an end");
+  }
+
+  /// Nothing is left of requests that have ended; what belongs to a client that died ends when it cannot return.
+  void look_for_leaks(instant limit) {
+    std::string left;
+    do {
+      auto books = std::make_shared<audit>();
+      for (const auto& node : cluster_.nodes())
+        if (node.home != nullptr) start_audit(*node.home, node.node, books);
+      pass_until(world_.now() + ms(200), [] { return false; });
+      left = books->describe(cluster_.nodes().size());
+    } while (!left.empty() && world_.now() < limit && !watcher_.first_violation());
+    if (!left.empty() && !watcher_.first_violation()) watcher_.broken("I14-leaks", left);
   }
 
   bool ok_to_end() { return requests_ended() && groups_serve(); }
@@ -134,7 +148,9 @@ class trial {
   random_stream repeats_{options_.seed, "repeats"};
   world world_;
   observer watcher_;
+  wire_watch wires_;
   cluster cluster_;
+  std::uint64_t rounds_ = 0;
   std::vector<process*> clients_;
   fault_injector faults_;
 };

@@ -75,6 +75,13 @@ void draw_faults(trial_options& o, random_stream& r) {
   o.disk_full = some(0.05, 1);
 }
 
+/// Where nothing else goes wrong, what a poison request may cost is certain.
+void draw_poison(trial_options& o, random_stream& r) {
+  if (!r.chance(0.12)) return;
+  if (r.chance(0.5)) for_each_fault(o, [](std::string_view, std::uint64_t& count) { count = 0; });
+  o.poison = r.between(1, 2);
+}
+
 }  // namespace
 
 trial_options draw_options(std::uint64_t seed, mode which) {
@@ -84,11 +91,16 @@ trial_options draw_options(std::uint64_t seed, mode which) {
   auto stream = [&](std::string_view what) {
     return random_stream{seed, fmt::format("{} {}", to_string(which), what)};
   };
-  auto shape = stream("shape"), links = stream("links"), work = stream("work"), faults = stream("fault classes");
+  auto shape = stream("shape"), links = stream("links"), work = stream("work"), faults = stream("fault classes"),
+       poison = stream("poison");
   draw_shape(o, shape);
   draw_links(o, links);
   draw_workload(o, work);
   draw_faults(o, faults);
+  draw_poison(o, poison);
+  auto limits = stream("limits");
+  o.queue = limits.chance(0.2) ? limits.between(1, 3) : 16;
+  o.shrink = limits.chance(0.4) ? 1 : 0;
   return o;
 }
 
@@ -107,6 +119,7 @@ void for_each_fault(trial_options& o, const std::function<void(std::string_view,
   visit("slow_engine", o.slow_engine);
   visit("duplicate", o.duplicate);
   visit("disk_full", o.disk_full);
+  visit("poison", o.poison);
 }
 
 void for_each_field(trial_options& o, const std::function<void(std::string_view, std::uint64_t&)>& visit) {
@@ -117,6 +130,8 @@ void for_each_field(trial_options& o, const std::function<void(std::string_view,
   visit("spares", o.spares);
   visit("blocks", o.blocks);
   visit("vocabulary", o.vocabulary);
+  visit("queue", o.queue);
+  visit("shrink", o.shrink);
   visit("delay_us", o.delay_us);
   visit("jitter_us", o.jitter_us);
   visit("spikes", o.spikes);

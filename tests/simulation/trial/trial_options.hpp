@@ -13,6 +13,11 @@
 namespace troupe::simulation {
 
 inline constexpr std::uint32_t block_tokens = 4;
+inline constexpr std::uint32_t batch_tokens_max = 64;
+inline constexpr std::uint32_t sequences_max = 8;
+
+/// The first token of a poison prompt is one of the last of the vocabulary; no other prompt begins with one of these.
+inline constexpr std::uint64_t poison_markers = 64;
 
 enum class mode : std::uint8_t { one, several, spares };
 
@@ -30,6 +35,8 @@ struct trial_options {
   std::uint64_t spares = 0;
   std::uint64_t blocks = 64;
   std::uint64_t vocabulary = 1U << 20U;
+  std::uint64_t queue = 16;  ///< requests that wait in a group
+  std::uint64_t shrink = 0;  ///< groups may take a smaller shape
 
   // Network and schedule.
   std::uint64_t delay_us = 100;
@@ -65,6 +72,7 @@ struct trial_options {
   std::uint64_t slow_engine = 0;
   std::uint64_t duplicate = 0;  ///< of 1000 repeated announcements
   std::uint64_t disk_full = 0;
+  std::uint64_t poison = 0;  ///< requests that crash the engine that computes them
 
   std::uint64_t cut_ms = 0;  ///< the first phase ends here, with all that would come later; 0: it is not cut
 

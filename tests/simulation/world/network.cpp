@@ -122,7 +122,7 @@ void network::arrive(std::uint32_t from_id, std::uint32_t to_id, frame what) {
   if (to == nullptr || member == members_.end()) return;
   auto& from = *member->second;  // may have died since: what it sent is still on its way
   auto* between = find(from, *to);
-  if (between == nullptr || between->id != what.connection) return;
+  if (between == nullptr || between->id != what.connection || between->broken) return;
   auto& along = way_of(*between, from);
   if (to->frozen() || cut(from.host(), to->host()) || !along.held.empty()) {
     along.held.push_back(std::move(what));
@@ -178,8 +178,8 @@ void network::flush(process& from, process& to) {
 void network::refresh(connection& between, process& from) {
   auto& to = peer_of(between, from);
   auto& along = way_of(between, from);
-  auto usable =
-      from.alive() && muted_.count(from.id()) == 0 && !from.frozen() && along.open && !cut(from.host(), to.host());
+  auto usable = from.alive() && muted_.count(from.id()) == 0 && !from.frozen() && along.open && !between.broken &&
+                !cut(from.host(), to.host());
   if (usable == along.usable) return;
   along.usable = usable;
   ++along.changes;
@@ -263,12 +263,12 @@ void network::establish(process& from, const std::string& host, std::uint16_t po
   if (!home.alive()) return done({caf::make_error(caf::sec::cannot_connect_to_node), {}, {}, {}});
   if (&home == &from) return done({caf::make_error(caf::sec::cannot_connect_to_node), {}, {}, {}});
   auto* between = find(from, home);
-  if (between != nullptr && !(between->forward.open && between->backward.open)) {
-    // One side has not noticed yet that the last connection is gone: it notices now, and the attempt fails.
-    if (between->forward.open)
-      close_side(*between, *between->low, link_lost());
-    else
-      close_side(*between, *between->high, link_lost());
+  if (between != nullptr && (between->broken || !(between->forward.open && between->backward.open))) {
+    // Not everybody has noticed yet that the last connection is gone: they notice now, and the attempt fails.
+    auto key = key_of(from, home);
+    if (between->forward.open) close_side(*between, *between->low, link_lost());
+    if (auto left = connections_.find(key); left != connections_.end() && left->second.backward.open)
+      close_side(left->second, *left->second.high, link_lost());
     return done({caf::make_error(caf::sec::cannot_connect_to_node), {}, {}, {}});
   }
   if (between == nullptr) {
@@ -346,14 +346,18 @@ void network::reset(process& a, process& b) {
                     close_side(found->second, *home, link_lost());
                 });
   // Nothing gets through from now on, as after a lost route: what is in flight is gone.
+  between->broken = true;
   between->forward.held.clear();
   between->backward.held.clear();
+  refresh(*between, a);
+  refresh(*between, b);
 }
 
 std::vector<std::pair<process*, process*>> network::open_connections() const {
   std::vector<std::pair<process*, process*>> result;
   for (const auto& [key, between] : connections_)
-    if (between.forward.open && between.backward.open && between.low->alive() && between.high->alive())
+    if (!between.broken && between.forward.open && between.backward.open && between.low->alive() &&
+        between.high->alive())
       result.emplace_back(between.low, between.high);
   return result;
 }

@@ -109,7 +109,8 @@ class network {
   };
   struct connection {
     std::uint64_t id = 0;
-    way forward;  ///< from the lower process id
+    bool broken = false;  ///< nothing gets through any more, and neither side has to know yet
+    way forward;          ///< from the lower process id
     way backward;
     process* low = nullptr;
     process* high = nullptr;

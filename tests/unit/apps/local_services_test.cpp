@@ -25,8 +25,9 @@ struct small_node {
   model_bundle bundle = read_model_bundle(file);
   system_config config{{.network = false, .threads = 0}};
   caf::actor_system system{config};
-  serving_scope actors{spawn_serving(
-      system, file, bundle, "a", std::make_shared<thread_launcher>(system, make_rank_recipe(system, file, "a", bundle)))};
+  serving_scope actors{
+      spawn_serving(system, file, bundle, "a",
+                    std::make_shared<thread_launcher>(system, make_rank_recipe(system, file, "a", bundle)))};
   caf::scoped_actor self{system};
 
   small_node() { actors->start(); }

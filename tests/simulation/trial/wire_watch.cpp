@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/simulation/trial/wire_watch.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "topology/lease.hpp"
+
+namespace troupe::simulation {
+namespace {
+
+template <class T>
+const T* as(const caf::message& payload) {
+  return payload.match_elements<T>() ? &payload.get_as<T>(0) : nullptr;
+}
+
+}  // namespace
+
+void wire_watch::sent(const process& from, const process& to, const caf::message& payload) {
+  if (const auto* view = as<cluster_view>(payload)) {
+    for (const auto& group : view->groups)
+      note_view(from, group);
+    note_counts(*view);
+  } else if (const auto* joins = as<join_group>(payload)) {
+    note_view(from, joins->view);
+  } else if (const auto* plan = as<step_plan>(payload)) {
+    check_right(from, plan->epoch.value, "a plan");
+  } else if (const auto* result = as<step_result>(payload)) {
+    check_right(from, result->epoch.value, "a result");
+  } else if (const auto* tokens = as<tokens_sampled>(payload)) {
+    check_right(from, tokens->epoch.value, "tokens");
+    note_tokens(*tokens);
+  } else if (const auto* question = as<trial>(payload)) {
+    if (question->stage == trial_stage::begins) watcher_.trial_began(question->epoch.value);
+  } else if (const auto* report = as<rank_reported>(payload)) {
+    if (report->state.phase == rank_phase::failed) failed_.insert(from.id());
+  } else if (const auto* asked = as<enqueue>(payload)) {
+    note_enqueue(*asked);
+  } else if (const auto* message = as<submit>(payload)) {
+    note_submit(from, to, *message);
+  } else if (const auto* piece = as<answer>(payload)) {
+    note_answer(to, *piece);
+  } else if (const auto* more = as<grant>(payload)) {
+    credits_[more->request].given += more->answers;
+  } else if (const auto* reason = as<caf::error>(payload)) {
+    note_error(*reason);
+  }
+}
+
+void wire_watch::delivered(const process& to, const caf::message& payload) {
+  if (const auto* joins = as<join_group>(payload))
+    note_right(to, joins->view.name, joins->view.epoch, joins->lease_until_ns);
+  else if (const auto* lease = as<hold_lease>(payload))
+    note_right(to, {}, lease->epoch.value, lease->until_ns);
+  else if (const auto* tokens = as<tokens_sampled>(payload))
+    watcher_.tokens_arrived(*tokens);
+}
+
+/// I7: when an epoch begins, nobody can still speak for an earlier one.
+void wire_watch::note_view(const process& by, const group_view& group) {
+  watcher_.epoch_announced(group, by.name());
+  if (group.members.empty()) return;
+  auto& begun = begun_[group.name];
+  if (group.epoch <= begun) return;
+  begun = group.epoch;
+  for (const auto& [key, right] : rights_)
+    if (right.group == group.name && right.epoch < begun && right.home->alive() && right.until > time_.now())
+      watcher_.broken("I7",
+                      fmt::format("epoch {:x} of group {} begins while {} may go on in epoch {:x} for {} ms", begun,
+                                  group.name, right.home->name(), right.epoch, (right.until - time_.now()) / ms(1)));
+}
+
+void wire_watch::note_right(const process& of, const std::string& group, std::uint64_t epoch, std::int64_t until_ns) {
+  auto& right = rights_[{of.id(), epoch}];
+  right.home = &of;
+  right.epoch = epoch;
+  if (!group.empty()) right.group = group;
+  auto until = instant{std::chrono::nanoseconds{until_ns}};
+  if (until <= right.until) return;
+  if (right.until != instant{} && right.until < time_.now()) watcher_.probes().hit(probe::lease_over);
+  right.until = until;
+  if (epoch < begun_[right.group] && until > time_.now())
+    watcher_.broken("I7", fmt::format("{} gets a lease for epoch {:x} of group {} when epoch {:x} has begun", of.name(),
+                                      epoch, right.group, begun_[right.group]));
+}
+
+/// I8: whoever holds no lease, or has called itself failed, says nothing.
+void wire_watch::check_right(const process& of, std::uint64_t epoch, const char* what) {
+  auto right = rights_.find({of.id(), epoch});
+  if (right == rights_.end() || time_.now() >= right->second.until)
+    watcher_.broken("I8", fmt::format("{} sends {} of epoch {:x} without a lease", of.name(), what, epoch));
+  if (failed_.count(of.id()) > 0)
+    watcher_.broken("I8", fmt::format("{} sends {} of epoch {:x} although it has failed", of.name(), what, epoch));
+}
+
+void wire_watch::note_tokens(const tokens_sampled& message) {
+  auto& newest = spoke_[message.group];
+  if (message.epoch.value < newest)
+    watcher_.broken("I7", fmt::format("group {} tells tokens of epoch {:x} after those of epoch {:x}", message.group,
+                                      message.epoch.value, newest));
+  newest = std::max(newest, message.epoch.value);
+  for (const auto& update : message.updates)
+    for (const auto& token : update.tokens) {
+      auto [known, fresh] =
+          answers_.try_emplace({message.group, message.epoch.value, update.request.value, token.position}, token.token);
+      if (!fresh && known->second != token.token)
+        watcher_.broken("I10", fmt::format("epoch {:x} of group {} tells two tokens for position {} of request {}",
+                                           message.epoch.value, message.group, token.position, update.request.value));
+    }
+}
+
+void wire_watch::note_enqueue(const enqueue& message) {
+  const auto& request = message.request;
+  if (!placed_.insert({message.epoch.value, request.id.value}).second)
+    return watcher_.probes().hit(probe::asked_again_in_an_epoch);
+  tokens_placed_ += request.tokens.size();
+  std::vector<token_id> prompt{request.tokens.begin(), request.tokens.begin() + request.prompt_tokens};
+  auto [before, first] = placed_in_.try_emplace(std::move(prompt), message.epoch.value);
+  if (!first && before->second != message.epoch.value) watcher_.probes().hit(probe::request_moved);
+  before->second = message.epoch.value;
+}
+
+void wire_watch::note_submit(const process& from, const process& to, const submit& message) {
+  window_[{from.id(), message.ticket}] = message.credit;
+  auto& host = asked_at_[message.key];
+  if (!message.have.tokens.empty())
+    watcher_.probes().hit(host == to.host() ? probe::resumed_at_the_same_router : probe::resumed_at_another_router);
+  host = to.host();
+}
+
+/// I12: a client is sent no more pieces than it has said it can take; an end by an error needs no credit.
+void wire_watch::note_answer(const process& to, const answer& message) {
+  auto& book = credits_[message.request];
+  if (book.tickets.insert(message.ticket).second) book.given += window_[{to.id(), message.ticket}];
+  if (!message.event.error_code.empty() || ++book.used <= book.given) return;
+  watcher_.broken("I12", fmt::format("request {} was sent {} pieces of its answer against {} credits",
+                                     message.request.value, book.used, book.given));
+}
+
+void wire_watch::note_error(const caf::error& reason) {
+  auto& probes = watcher_.probes();
+  if (reason == errc::stale_epoch) probes.hit(probe::stale_refused);
+  if (reason == errc::queue_full) probes.hit(probe::queue_full);
+  if (reason == errc::context_length_exceeded) probes.hit(probe::kv_refused);
+}
+
+void wire_watch::note_counts(const cluster_view& view) {
+  auto& known = counts_[view.generation];
+  auto count = [this](std::uint64_t& before, std::uint64_t now, probe which) {
+    for (; before < now; ++before)
+      watcher_.probes().hit(which);
+  };
+  count(known.lease_waits, view.counts.lease_waits, probe::lease_waited);
+  count(known.lease_waits_skipped, view.counts.lease_waits_skipped, probe::lease_wait_skipped);
+  count(known.spares_used, view.counts.spares_used, probe::spare_used);
+  count(known.shrinks, view.counts.shrinks, probe::shrunk);
+  count(known.growths, view.counts.growths, probe::grown);
+}
+
+}  // namespace troupe::simulation
