@@ -39,6 +39,22 @@ void observer::refused(request_view& request, const std::string& code) {
   if (request.terminals > 0) broken("I3", fmt::format("request {} ended, then was refused", request.number));
   ++request.terminals;
   request.error_code = code;
+  check_error(request);
+}
+
+/// An error must be one that what happened can lead to.
+void observer::check_error(const request_view& request) {
+  static const std::set<std::string> possible{"cancelled",         "client_too_slow", "context_length_exceeded",
+                                              "deadline_exceeded", "draining",        "not_ready",
+                                              "overloaded",        "poison",          "queue_full",
+                                              "rank_lost",         "text_failed"};
+  const auto& code = request.error_code;
+  auto first = static_cast<std::uint64_t>(request.prompt.front());
+  const bool innocent = code == "poison" && faults_ == 0 && first < vocabulary_ - poison_markers;
+  if (code.empty()) return;
+  if (possible.count(code) == 0 || (code == "cancelled" && !request.cancelled))
+    broken("I3", fmt::format("request {} ended with the error {}, for which there is no cause", request.number, code));
+  if (innocent) broken("I11", fmt::format("request {} is called poison and is not", request.number));
 }
 
 void observer::answered(request_view& request, const answer_event& event) {
@@ -55,6 +71,7 @@ void observer::answered(request_view& request, const answer_event& event) {
   ++request.terminals;
   request.finish = event.finish;
   request.error_code = event.error_code;
+  check_error(request);
   // Shorter than asked for only where the cluster's KV memory is full with this one request.
   auto full = request.prompt.size() + request.tokens.size() >= kv_tokens_;
   if (event.finish == finish_reason::length && !full && request.tokens.size() != request.what.stops.max_tokens)

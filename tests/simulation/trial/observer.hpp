@@ -81,6 +81,7 @@ class observer {
   std::uint64_t tokens_computed = 0;  ///< by ranks 0
 
  private:
+  void check_error(const request_view& request);
   void check_token(request_view& request, const answer_token& token);
 
   timeline& time_;
