@@ -21,6 +21,7 @@
 #include "actors/topology.hpp"
 #include "apps/troupe/version.hpp"
 #include "runtime/collective/group_communicators.hpp"
+#include "runtime/engine/cuda_executor.hpp"
 #include "runtime/engine/model_executor.hpp"
 #include "runtime/model/memory_plan.hpp"
 #include "runtime/model/model.hpp"
@@ -120,6 +121,10 @@ executor_factory make_factory(caf::actor_system& system, const cluster_file& fil
     options.kv_blocks = static_cast<std::uint32_t>(file.engine.kv_blocks);
     options.kv_bytes = file.engine.kv_memory_bytes;
     options.batch_tokens_max = file.engine.max_batch_tokens;
+    const auto& device = group.ranks[rank].device;
+    if (device.kind == rank_device_kind::cuda)
+      return make_cuda_executor(open_model(model.source), shard_of(group, rank), std::move(links), options,
+                                device.index);
     return std::make_unique<model_executor>(open_model(model.source), shard_of(group, rank), std::move(links), options);
   };
 }
@@ -136,11 +141,17 @@ void check_served(const cluster_file& file) {
     if (group.mode == group_mode::replicated)
       throw std::invalid_argument(
           fmt::format("group {}: mode replicated is not built yet; use mode sharded", group.name));
-    for (const auto& place : group.ranks)
-      if (place.device.kind == rank_device_kind::cuda)
+    for (const auto& place : group.ranks) {
+      if (place.device.kind != rank_device_kind::cuda) continue;
+      if (!cuda_is_built())
         throw std::invalid_argument(
             fmt::format("group {}: {}: this build has no CUDA engine; use a cpu device, for example {}/cpu:0",
                         group.name, to_string(place), place.node));
+      if (group.ranks.size() > 1)
+        throw std::invalid_argument(fmt::format(
+            "group {}: {} ranks on CUDA devices: a group of several is not built yet; give each device a group of its own",
+            group.name, group.ranks.size()));
+    }
   }
 }
 
@@ -150,6 +161,8 @@ void plan_node_memory(const cluster_file& file, const model_bundle& model, const
   for (const auto& group : file.groups) {
     for (std::uint32_t rank = 0; rank < group.ranks.size(); ++rank) {
       if (group.ranks[rank].node != node) continue;
+      // A CUDA rank plans with its device's own memory when it loads.
+      if (group.ranks[rank].device.kind == rank_device_kind::cuda) continue;
       auto plan =
           plan_memory(model.config, shard_of(group, rank), file.engine.block_tokens, file.engine.max_batch_tokens);
       auto blocks = file.engine.kv_blocks != 0 ? file.engine.kv_blocks : plan.blocks_in(file.engine.kv_memory_bytes);

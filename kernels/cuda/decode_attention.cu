@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include "kernels/cuda/attention.hpp"
+#include "kernels/cuda/attention_tile.cuh"
+#include "kernels/cuda/launch.cuh"
+
+namespace troupe {
+
+namespace {
+
+constexpr int warps = 4;
+constexpr int stages = 3;
+constexpr int tile_tokens = 16;
+
+template <int HeadSize>
+constexpr std::size_t warp_bytes() {
+  return std::size_t{stages} * 2 * tile_tokens * HeadSize * sizeof(bf16);
+}
+
+/// Which tiles of 16 keys a part of a sequence reads: every warp of the block takes every fourth of them.
+struct part_range {
+  int first;
+  int end;
+  int parts;  ///< that have anything to do
+
+  __device__ part_range(int kv_tokens, int part, int wanted_parts) {
+    const int tiles = (kv_tokens + tile_tokens - 1) / tile_tokens;
+    const int each = ((tiles + wanted_parts - 1) / wanted_parts + warps - 1) / warps * warps;
+    parts = (tiles + each - 1) / each;
+    first = part * each;
+    end = min(tiles, first + each);
+  }
+};
+
+/// Starts copying tile `tile`'s keys and values into `stage` (shared memory of this warp).
+template <int HeadSize>
+__device__ void fetch(const paged_attention_call& call, const std::int32_t* blocks, int head, int tile,
+                      std::uint32_t stage) {
+  constexpr int pieces = HeadSize / 8;
+  const int lane = static_cast<int>(threadIdx.x) % 32;
+  const bf16* keys = key_of(call.cache, blocks, tile * tile_tokens, head);  // a tile never crosses a block
+  const bf16* values = keys + call.cache.heads * call.cache.block_tokens * HeadSize;
+#pragma unroll
+  for (int i = 0; i < tile_tokens * pieces / 32; ++i) {
+    const int token = (i * 32 + lane) / pieces;
+    const int piece = (i * 32 + lane) % pieces;
+    const auto offset = tile_offset<HeadSize>(token, piece);
+    copy_async(stage + offset, keys + token * HeadSize + piece * 8);
+    copy_async(stage + tile_tokens * HeadSize * 2 + offset, values + token * HeadSize + piece * 8);
+  }
+}
+
+/// The four warps' states put together, in shared memory: rows of HeadSize outputs, then the sum, for `group` rows.
+template <int HeadSize>
+struct merged_rows {
+  float out[warps][16][HeadSize];
+  float greatest[warps][16];
+  float sum[warps][16];
+};
+
+template <int HeadSize>
+__device__ void store_state(merged_rows<HeadSize>& to, const row_state<HeadSize>& state) {
+  const int warp = static_cast<int>(threadIdx.x) / 32, lane = static_cast<int>(threadIdx.x) % 32;
+#pragma unroll
+  for (int r = 0; r < 2; ++r) {
+    const int row = lane / 4 + 8 * r;
+    const float sum = state.whole_sum(r);
+    if (lane % 4 == 0) {
+      to.greatest[warp][row] = state.greatest[r];
+      to.sum[warp][row] = sum;
+    }
+#pragma unroll
+    for (int i = 0; i < HeadSize / 8; ++i)
+      *reinterpret_cast<float2*>(&to.out[warp][row][i * 8 + lane % 4 * 2]) = {state.out[i][2 * r],
+                                                                            state.out[i][2 * r + 1]};
+  }
+}
+
+/// Row `row`, element d of the softmax over this block's keys, and its log2 sum.
+template <int HeadSize>
+__device__ float2 merge_warps(const merged_rows<HeadSize>& x, int row, int d) {
+  float greatest = x.greatest[0][row];
+#pragma unroll
+  for (int w = 1; w < warps; ++w)
+    greatest = fmaxf(greatest, x.greatest[w][row]);
+  float out = 0, sum = 0;
+#pragma unroll
+  for (int w = 0; w < warps; ++w) {
+    const float share = exp2f(x.greatest[w][row] - greatest);
+    out += share * x.out[w][row][d];
+    sum += share * x.sum[w][row];
+  }
+  return {out / sum, greatest + log2f(sum)};
+}
+
+/// The last block of a sequence and head puts the parts together, in their order, so the result does not depend on who
+/// came last. Grid: parts, key/value heads, sequences.
+template <int HeadSize>
+__device__ void merge_parts(const paged_attention_call& call, const float* partial, int parts, int parts_stride,
+                            int group, bf16* out) {
+  for (int i = static_cast<int>(threadIdx.x); i < group * HeadSize; i += warps * 32) {
+    const float* row = partial + static_cast<std::size_t>(i / HeadSize) * parts_stride * (HeadSize + 1);
+    float greatest = -INFINITY;
+    for (int p = 0; p < parts; ++p)
+      greatest = fmaxf(greatest, __ldcg(row + p * (HeadSize + 1) + HeadSize));
+    float sum = 0, value = 0;
+    for (int p = 0; p < parts; ++p) {
+      const float share = exp2f(__ldcg(row + p * (HeadSize + 1) + HeadSize) - greatest);
+      sum += share;
+      value += share * __ldcg(row + p * (HeadSize + 1) + i % HeadSize);
+    }
+    out[i] = narrow(value / sum);
+  }
+}
+
+template <int HeadSize>
+__global__ void __launch_bounds__(warps * 32)
+    decode_attention_kernel(paged_attention_call call, int first_sequence, attention_workspace workspace) {
+  extern __shared__ __align__(128) unsigned char shared[];
+  allow_next_kernel();
+  const int warp = static_cast<int>(threadIdx.x) / 32, lane = static_cast<int>(threadIdx.x) % 32;
+  const int sequence = first_sequence + static_cast<int>(blockIdx.z);
+  const int head = static_cast<int>(blockIdx.y);
+  const int group = static_cast<int>(call.heads / call.cache.heads);
+  wait_for_input();
+  const int kv_tokens = call.kv_tokens[sequence];
+  const part_range range(kv_tokens, static_cast<int>(blockIdx.x), static_cast<int>(gridDim.x));
+  if (range.first >= range.end) return;
+  const auto* blocks = call.table + call.table_start[sequence];
+  const auto query_row = static_cast<std::size_t>(call.first_row[sequence]);
+
+  std::uint32_t query[HeadSize / 16][4];
+  const bf16* first_query = call.query + query_row * call.query_stride + static_cast<std::size_t>(head) * group * HeadSize;
+  load_query<HeadSize>(query, [&](int r) { return r < group ? first_query + r * HeadSize : nullptr; });
+
+  constexpr auto stage_bytes = static_cast<std::uint32_t>(2 * tile_tokens * HeadSize * sizeof(bf16));
+  const auto memory = shared_address(shared) + warp * static_cast<std::uint32_t>(warp_bytes<HeadSize>());
+  const int first = range.first + warp;
+#pragma unroll
+  for (int s = 0; s < stages - 1; ++s) {
+    if (first + s * warps < range.end) fetch<HeadSize>(call, blocks, head, first + s * warps, memory + s * stage_bytes);
+    commit_copies();
+  }
+  row_state<HeadSize> state;
+  const float scale_log2 = call.scale * 1.4426950408889634F;
+  int stage = 0;
+  for (int tile = first; tile < range.end; tile += warps) {
+    const int ahead = tile + (stages - 1) * warps;
+    const int ahead_stage = stage == 0 ? stages - 1 : stage - 1;
+    if (ahead < range.end) fetch<HeadSize>(call, blocks, head, ahead, memory + ahead_stage * stage_bytes);
+    commit_copies();
+    wait_copies<stages - 1>();
+    __syncwarp();
+    const auto keys = memory + stage * stage_bytes;
+    float score[1][2][4] = {};
+    row_state<HeadSize>::score_tokens(query, keys, 0, score[0]);
+    if ((tile + 1) * tile_tokens > kv_tokens)
+#pragma unroll
+      for (int j = 0; j < 2; ++j)
+#pragma unroll
+        for (int c = 0; c < 4; ++c)
+          if (tile * tile_tokens + j * 8 + lane % 4 * 2 + c % 2 >= kv_tokens) score[0][j][c] = -INFINITY;
+    state.weigh(score, scale_log2);
+    state.add_values(score[0], keys + tile_tokens * HeadSize * 2, 0);
+    __syncwarp();
+    stage = stage + 1 == stages ? 0 : stage + 1;
+  }
+  wait_copies<0>();
+  __syncthreads();
+  auto& merged = *reinterpret_cast<merged_rows<HeadSize>*>(shared);
+  store_state(merged, state);
+  __syncthreads();
+
+  bf16* out = call.out + query_row * call.heads * HeadSize + static_cast<std::size_t>(head) * group * HeadSize;
+  if (range.parts == 1) {
+    for (int i = static_cast<int>(threadIdx.x); i < group * HeadSize; i += warps * 32)
+      out[i] = narrow(merge_warps(merged, i / HeadSize, i % HeadSize).x);
+    return;
+  }
+  const auto first_partial = (std::size_t{blockIdx.z} * call.heads + static_cast<std::size_t>(head) * group) * gridDim.x;
+  float* partial = workspace.partial + first_partial * (HeadSize + 1);
+  for (int i = static_cast<int>(threadIdx.x); i < group * HeadSize; i += warps * 32) {
+    const auto value = merge_warps(merged, i / HeadSize, i % HeadSize);
+    auto* to = partial + (static_cast<std::size_t>(i / HeadSize) * gridDim.x + blockIdx.x) * (HeadSize + 1);
+    __stcg(to + i % HeadSize, value.x);
+    if (i % HeadSize == 0) __stcg(to + HeadSize, value.y);
+  }
+  __threadfence();
+  __syncthreads();
+  __shared__ bool last;
+  auto* arrived = workspace.arrived + std::size_t{blockIdx.z} * call.cache.heads + head;
+  if (threadIdx.x == 0) {
+    last = atomicAdd(arrived, 1) + 1 == static_cast<unsigned>(range.parts);
+    if (last) *arrived = 0;
+  }
+  __syncthreads();
+  if (!last) return;
+  __threadfence();
+  merge_parts<HeadSize>(call, partial, range.parts, static_cast<int>(gridDim.x), group, out);
+}
+
+template <int HeadSize>
+void enqueue(const paged_attention_call& call, std::size_t first_sequence, std::size_t sequences, std::size_t parts,
+             const attention_workspace& workspace, cuda_stream stream) {
+  constexpr auto bytes = std::max(warps * warp_bytes<HeadSize>(), sizeof(merged_rows<HeadSize>));
+  check(cudaFuncSetAttribute(decode_attention_kernel<HeadSize>, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                             static_cast<int>(bytes)),
+        "decode_attention: shared memory");
+  const dim3 grid(static_cast<unsigned>(parts), static_cast<unsigned>(call.cache.heads),
+                  static_cast<unsigned>(sequences));
+  launch("decode_attention", decode_attention_kernel<HeadSize>, grid, warps * 32, bytes, stream, call,
+         static_cast<int>(first_sequence), workspace);
+}
+
+}  // namespace
+
+std::size_t decode_parts(std::size_t sequences, std::size_t kv_heads, std::size_t multiprocessors) {
+  constexpr std::size_t parts_max = 64;
+  const auto alone = std::max<std::size_t>(1, sequences * kv_heads);
+  return std::clamp<std::size_t>(2 * multiprocessors / alone, 1, parts_max);
+}
+
+void decode_attention_cuda(const paged_attention_call& call, std::size_t first_sequence, std::size_t sequences,
+                           std::size_t parts, const attention_workspace& workspace, cuda_stream stream) {
+  if (sequences == 0) return;
+  if (call.cache.head_size == 128)
+    enqueue<128>(call, first_sequence, sequences, parts, workspace, stream);
+  else
+    enqueue<64>(call, first_sequence, sequences, parts, workspace, stream);
+}
+
+}  // namespace troupe
