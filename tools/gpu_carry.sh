@@ -13,5 +13,5 @@ for program in "${programs[@]}"; do
 done
 ldd "${programs[@]}" | awk '$3 ~ /^\// {print $3}' | sort -u |
   grep -vE '/(libc|libm|libdl|librt|libpthread|libcublas|libcublasLt|libnccl)\.so' | xargs -I{} cp -L {} "$folder/lib/"
-cp tools/gpu.sh "$folder/"
+cp tools/gpu.sh tools/gpu_profile.sh "$folder/"
 du -sh "$folder"

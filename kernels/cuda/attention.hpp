@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/cuda/head_rotation.hpp"
 #include "kernels/cuda/paged_cache.hpp"
 #include "kernels/cuda/stream.hpp"
 #include "kernels/dtype.hpp"
@@ -35,9 +36,12 @@ struct attention_workspace {
 /// How many parts the keys of each sequence are divided into, so that a decode batch fills `multiprocessors`.
 std::size_t decode_parts(std::size_t sequences, std::size_t kv_heads, std::size_t multiprocessors);
 
-/// For sequences of one row each: sequences [first_sequence, first_sequence + sequences) of the call. Each key/value
-/// head's keys are read once, on tensor cores, in `parts` parts that the last to arrive puts together.
-void decode_attention_cuda(const paged_attention_call& call, std::size_t first_sequence, std::size_t sequences,
+/// For sequences of one row each, which are the first rows: rows [0, sequences) of query, sequences [0, sequences) of the
+/// arrays. `query` is the projection as it is, with its keys and values: heads are normed, rotated and the new key and
+/// value stored on the way, as qk_rope_append_cuda does for the other rows. Each key/value head's keys are read once, on
+/// tensor cores, in `parts` parts that the last to arrive puts together. What is older than this step is fetched
+/// before the kernel ahead on the stream has ended.
+void decode_attention_cuda(const paged_attention_call& call, const head_rotation& rotation, std::size_t sequences,
                            std::size_t parts, const attention_workspace& workspace, cuda_stream stream);
 
 /// Rows that one tile of prefill_attention_cuda covers, counted in (token, query head of a group) pairs.

@@ -3,6 +3,7 @@
 
 #include "kernels/cuda/attention.hpp"
 #include "kernels/cuda/attention_tile.cuh"
+#include "kernels/cuda/head_pairs.cuh"
 #include "kernels/cuda/launch.cuh"
 
 namespace troupe {
@@ -25,11 +26,11 @@ struct part_range {
   int parts;  ///< that have anything to do
 
   __device__ part_range(int kv_tokens, int part, int wanted_parts) {
-    const int tiles = (kv_tokens + tile_tokens - 1) / tile_tokens;
+    const int tiles = (max(kv_tokens, 1) + tile_tokens - 1) / tile_tokens;
     const int each = ((tiles + wanted_parts - 1) / wanted_parts + warps - 1) / warps * warps;
     parts = (tiles + each - 1) / each;
     first = part * each;
-    end = min(tiles, first + each);
+    end = kv_tokens == 0 ? first : min(tiles, first + each);  // 0: padding
   }
 };
 
@@ -114,25 +115,82 @@ __device__ void merge_parts(const paged_attention_call& call, const float* parti
   }
 }
 
+/// Norms and rotates the query rows in their fragments: a pair's two halves are in the same lane.
+template <int HeadSize>
+__device__ void rotate_query(std::uint32_t (&query)[HeadSize / 16][4], const head_rotation& how, int position) {
+  constexpr int half = HeadSize / 2;
+  const int first = static_cast<int>(threadIdx.x) % 4 * 2;
+  const auto* angle = how.angles + static_cast<std::size_t>(position) * HeadSize;
+  float scale[2] = {1, 1};
+  if (how.q_norm != nullptr) {
+#pragma unroll
+    for (int r = 0; r < 2; ++r) {
+      float squares = 0;
+#pragma unroll
+      for (int k = 0; k < HeadSize / 16; ++k)
+#pragma unroll
+        for (int c = 0; c < 2; ++c) {
+          const auto pair = query[k][r + 2 * c];
+          squares += low_half(pair) * low_half(pair) + high_half(pair) * high_half(pair);
+        }
+      squares += __shfl_xor_sync(0xffffffffU, squares, 1);
+      squares += __shfl_xor_sync(0xffffffffU, squares, 2);
+      scale[r] = rsqrtf(squares / HeadSize + how.epsilon);
+    }
+  }
+#pragma unroll
+  for (int k = 0; k < HeadSize / 32; ++k)
+#pragma unroll
+    for (int c = 0; c < 2; ++c) {
+      const int i = 16 * k + 8 * c + first;
+      const auto turn = *reinterpret_cast<const float4*>(angle + 2 * i);  // of elements i and i + 1
+      std::uint32_t near = 0x3f803f80U, far = 0x3f803f80U;               // ones
+      if (how.q_norm != nullptr) {
+        near = *reinterpret_cast<const std::uint32_t*>(how.q_norm + i);
+        far = *reinterpret_cast<const std::uint32_t*>(how.q_norm + half + i);
+      }
+#pragma unroll
+      for (int r = 0; r < 2; ++r) {
+        auto& a = query[k][r + 2 * c];
+        auto& b = query[k + HeadSize / 32][r + 2 * c];
+        const float a0 = low_half(a) * scale[r] * low_half(near), a1 = high_half(a) * scale[r] * high_half(near);
+        const float b0 = low_half(b) * scale[r] * low_half(far), b1 = high_half(b) * scale[r] * high_half(far);
+        a = pack_pair(a0 * turn.x - b0 * turn.y, a1 * turn.z - b1 * turn.w);
+        b = pack_pair(b0 * turn.x + a0 * turn.y, b1 * turn.z + a1 * turn.w);
+      }
+    }
+}
+
+/// The step's own key and value, made from the projection by one warp: into the cache, and into the warp's tile.
+template <int HeadSize>
+__device__ void append(const paged_attention_call& call, const head_rotation& how, const std::int32_t* blocks, int head,
+                       int position, const bf16* key, unsigned char* tile) {
+  head_pairs<HeadSize> k(key), v(key + call.cache.heads * HeadSize);
+  k.norm_and_rotate(how.k_norm, how, position);
+  auto* to = const_cast<bf16*>(key_of(call.cache, blocks, position, head));
+  k.store(to);
+  v.store(to + call.cache.heads * call.cache.block_tokens * HeadSize);
+  const int token = position % tile_tokens;
+  k.store_pieces([&](int piece) { return reinterpret_cast<bf16*>(tile + tile_offset<HeadSize>(token, piece)); });
+  tile += tile_tokens * HeadSize * sizeof(bf16);
+  v.store_pieces([&](int piece) { return reinterpret_cast<bf16*>(tile + tile_offset<HeadSize>(token, piece)); });
+}
+
 template <int HeadSize>
 __global__ void __launch_bounds__(warps * 32)
-    decode_attention_kernel(paged_attention_call call, int first_sequence, attention_workspace workspace) {
+    decode_attention_kernel(paged_attention_call call, head_rotation rotation, attention_workspace workspace) {
   extern __shared__ __align__(128) unsigned char shared[];
   allow_next_kernel();
   const int warp = static_cast<int>(threadIdx.x) / 32, lane = static_cast<int>(threadIdx.x) % 32;
-  const int sequence = first_sequence + static_cast<int>(blockIdx.z);
+  const int sequence = static_cast<int>(blockIdx.z);
   const int head = static_cast<int>(blockIdx.y);
   const int group = static_cast<int>(call.heads / call.cache.heads);
-  wait_for_input();
+  // The step's description was there before its first kernel, and so was all of the cache but the step's own tokens.
   const int kv_tokens = call.kv_tokens[sequence];
   const part_range range(kv_tokens, static_cast<int>(blockIdx.x), static_cast<int>(gridDim.x));
-  if (range.first >= range.end) return;
+  if (range.first >= range.end) return wait_for_input();
   const auto* blocks = call.table + call.table_start[sequence];
-  const auto query_row = static_cast<std::size_t>(call.first_row[sequence]);
-
-  std::uint32_t query[HeadSize / 16][4];
-  const bf16* first_query = call.query + query_row * call.query_stride + static_cast<std::size_t>(head) * group * HeadSize;
-  load_query<HeadSize>(query, [&](int r) { return r < group ? first_query + r * HeadSize : nullptr; });
+  const auto query_row = static_cast<std::size_t>(sequence);
 
   constexpr auto stage_bytes = static_cast<std::uint32_t>(2 * tile_tokens * HeadSize * sizeof(bf16));
   const auto memory = shared_address(shared) + warp * static_cast<std::uint32_t>(warp_bytes<HeadSize>());
@@ -142,6 +200,12 @@ __global__ void __launch_bounds__(warps * 32)
     if (first + s * warps < range.end) fetch<HeadSize>(call, blocks, head, first + s * warps, memory + s * stage_bytes);
     commit_copies();
   }
+  wait_for_input();
+  const bf16* projection = call.query + query_row * call.query_stride;
+  std::uint32_t query[HeadSize / 16][4];
+  const bf16* first_query = projection + static_cast<std::size_t>(head) * group * HeadSize;
+  load_query<HeadSize>(query, [&](int r) { return r < group ? first_query + r * HeadSize : nullptr; });
+  rotate_query<HeadSize>(query, rotation, kv_tokens - 1);
   row_state<HeadSize> state;
   const float scale_log2 = call.scale * 1.4426950408889634F;
   int stage = 0;
@@ -152,6 +216,12 @@ __global__ void __launch_bounds__(warps * 32)
     commit_copies();
     wait_copies<stages - 1>();
     __syncwarp();
+    if (tile == (kv_tokens - 1) / tile_tokens) {
+      append<HeadSize>(call, rotation, blocks, head, kv_tokens - 1,
+                       projection + (call.heads + static_cast<std::size_t>(head)) * HeadSize,
+                       shared + warp * warp_bytes<HeadSize>() + stage * stage_bytes);
+      __syncwarp();
+    }
     const auto keys = memory + stage * stage_bytes;
     float score[1][2][4] = {};
     row_state<HeadSize>::score_tokens(query, keys, 0, score[0]);
@@ -201,7 +271,7 @@ __global__ void __launch_bounds__(warps * 32)
 }
 
 template <int HeadSize>
-void enqueue(const paged_attention_call& call, std::size_t first_sequence, std::size_t sequences, std::size_t parts,
+void enqueue(const paged_attention_call& call, const head_rotation& rotation, std::size_t sequences, std::size_t parts,
              const attention_workspace& workspace, cuda_stream stream) {
   constexpr auto bytes = std::max(warps * warp_bytes<HeadSize>(), sizeof(merged_rows<HeadSize>));
   check(cudaFuncSetAttribute(decode_attention_kernel<HeadSize>, cudaFuncAttributeMaxDynamicSharedMemorySize,
@@ -210,7 +280,7 @@ void enqueue(const paged_attention_call& call, std::size_t first_sequence, std::
   const dim3 grid(static_cast<unsigned>(parts), static_cast<unsigned>(call.cache.heads),
                   static_cast<unsigned>(sequences));
   launch("decode_attention", decode_attention_kernel<HeadSize>, grid, warps * 32, bytes, stream, call,
-         static_cast<int>(first_sequence), workspace);
+         rotation, workspace);
 }
 
 }  // namespace
@@ -221,13 +291,13 @@ std::size_t decode_parts(std::size_t sequences, std::size_t kv_heads, std::size_
   return std::clamp<std::size_t>(2 * multiprocessors / alone, 1, parts_max);
 }
 
-void decode_attention_cuda(const paged_attention_call& call, std::size_t first_sequence, std::size_t sequences,
+void decode_attention_cuda(const paged_attention_call& call, const head_rotation& rotation, std::size_t sequences,
                            std::size_t parts, const attention_workspace& workspace, cuda_stream stream) {
   if (sequences == 0) return;
   if (call.cache.head_size == 128)
-    enqueue<128>(call, first_sequence, sequences, parts, workspace, stream);
+    enqueue<128>(call, rotation, sequences, parts, workspace, stream);
   else
-    enqueue<64>(call, first_sequence, sequences, parts, workspace, stream);
+    enqueue<64>(call, rotation, sequences, parts, workspace, stream);
 }
 
 }  // namespace troupe

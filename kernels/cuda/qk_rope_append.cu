@@ -2,7 +2,7 @@
 #include "kernels/cuda/qk_rope_append.hpp"
 
 #include "kernels/cuda/launch.cuh"
-#include "kernels/cuda/math.cuh"
+#include "kernels/cuda/head_pairs.cuh"
 
 namespace troupe {
 
@@ -10,13 +10,10 @@ namespace {
 
 constexpr int warps = 4;
 
-/// A warp a head of a token; lane l holds the Pairs pairs (x[i], x[i + half]) from i = l * Pairs.
+/// A warp a head of a token. Grid: heads, tokens.
 template <int HeadSize>
 __global__ void __launch_bounds__(warps * 32) qk_rope_append_kernel(qk_rope_append_call call) {
-  constexpr int half = HeadSize / 2;
-  constexpr int pairs = half / 32;
   allow_next_kernel();
-  const int lane = static_cast<int>(threadIdx.x) % 32;
   const int heads = static_cast<int>(call.heads);
   const int kv_heads = static_cast<int>(call.cache.heads);
   const int head = static_cast<int>(blockIdx.x) * warps + static_cast<int>(threadIdx.x) / 32;
@@ -26,36 +23,10 @@ __global__ void __launch_bounds__(warps * 32) qk_rope_append_kernel(qk_rope_appe
   const bool is_value = head >= heads + kv_heads;
   wait_for_input();
   auto* x = call.qkv + (token * (heads + 2 * kv_heads) + head) * HeadSize;
-  float a[pairs], b[pairs];
-#pragma unroll
-  for (int j = 0; j < pairs; ++j) {
-    a[j] = widen(x[lane * pairs + j]);
-    b[j] = widen(x[half + lane * pairs + j]);
-  }
-  const auto* norm = is_query ? call.q_norm : call.k_norm;
-  if (!is_value && norm != nullptr) {
-    float squares = 0;
-#pragma unroll
-    for (int j = 0; j < pairs; ++j)
-      squares += a[j] * a[j] + b[j] * b[j];
-    const float scale = rsqrtf(warp_sum(squares) / HeadSize + call.epsilon);
-#pragma unroll
-    for (int j = 0; j < pairs; ++j) {
-      a[j] *= scale * widen(norm[lane * pairs + j]);
-      b[j] *= scale * widen(norm[half + lane * pairs + j]);
-    }
-  }
-  if (!is_value) {
-    const auto position = static_cast<float>(call.positions[token]);
-#pragma unroll
-    for (int j = 0; j < pairs; ++j) {
-      float sine, cosine;
-      sincosf(position * call.frequencies[lane * pairs + j], &sine, &cosine);
-      const float rotated = a[j] * cosine - b[j] * sine;
-      b[j] = b[j] * cosine + a[j] * sine;
-      a[j] = rotated;
-    }
-  }
+  head_pairs<HeadSize> pairs(x);
+  if (!is_value)
+    pairs.norm_and_rotate(is_query ? call.rotation.q_norm : call.rotation.k_norm, call.rotation,
+                          call.positions[token]);
   auto* to = x;
   if (!is_query) {
     const auto slot = call.slots[token];
@@ -66,11 +37,7 @@ __global__ void __launch_bounds__(warps * 32) qk_rope_append_kernel(qk_rope_appe
          ((static_cast<std::size_t>(slot / block_tokens) * 2 * kv_heads + index) * block_tokens + slot % block_tokens) *
              HeadSize;
   }
-#pragma unroll
-  for (int j = 0; j < pairs; ++j) {
-    to[lane * pairs + j] = narrow(a[j]);
-    to[half + lane * pairs + j] = narrow(b[j]);
-  }
+  pairs.store(to);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/cuda/head_rotation.hpp"
 #include "kernels/cuda/paged_cache.hpp"
 #include "kernels/cuda/stream.hpp"
 #include "kernels/dtype.hpp"
@@ -15,10 +16,7 @@ struct qk_rope_append_call {
   bf16* qkv;             ///< [tokens, (heads + 2 * cache.heads) * head_size]: query, then key, then value heads
   std::size_t tokens;
   std::size_t heads;     ///< query heads
-  const bf16* q_norm;    ///< [head_size], or null where the model has none
-  const bf16* k_norm;
-  float epsilon;
-  const float* frequencies;       ///< [head_size / 2], radians per position
+  head_rotation rotation;
   const std::int32_t* positions;  ///< [tokens]
   const std::int32_t* slots;      ///< [tokens]: block * block_tokens + offset; negative: nothing is stored
   paged_cache cache;

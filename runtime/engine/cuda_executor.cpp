@@ -58,8 +58,7 @@ void check_options(const engine_options& options) {
                                    options.batch_tokens_max));
 }
 
-/// One rank that is a whole model on one device. Decode batches run as graphs: the first step of a size runs eagerly,
-/// which also chooses the algorithms, the second is captured.
+/// One rank that is a whole model on one device. Decode batches run as graphs, captured while loading.
 class cuda_executor final : public executor {
  public:
   cuda_executor(model source, engine_options options, std::size_t index)
@@ -74,7 +73,7 @@ class cuda_executor final : public executor {
  private:
   cuda_decoder_limits plan_memory() const;
   void enqueue_forward(const std::vector<applied_entry>& entries);
-  void enqueue_decode(std::size_t size);
+  void capture_graphs();
   void wait();
 
   const model model_;
@@ -86,7 +85,7 @@ class cuda_executor final : public executor {
   cuda_step step_;
   cuda_sampler sampler_;
   cuda_event done_;
-  std::map<std::size_t, std::optional<cuda_graph>> graphs_;  // by size; empty after the eager step
+  std::map<std::size_t, cuda_graph> graphs_;  // by size of batch
 };
 
 /// The least that is asked for must fit before anything is loaded; says what would.
@@ -127,6 +126,7 @@ load_report cuda_executor::load(const load_progress& progress) {
   sampler_ = cuda_sampler(limits.logit_rows, config.vocabulary_size);
   sequences_.emplace(sequence_limits{config.vocabulary_size, config.positions_max, options_.block_tokens, limits.blocks,
                                      options_.batch_tokens_max, true});
+  capture_graphs();
   return {cuda_weight_bytes(config, {}), cuda_decoder::kv_bytes(config, limits),
           static_cast<std::uint32_t>(limits.blocks), static_cast<std::uint32_t>(options_.block_tokens)};
 }
@@ -156,28 +156,33 @@ void cuda_executor::enqueue_forward(const std::vector<applied_entry>& entries) {
   const bool decodes = std::all_of(entries.begin(), entries.end(),
                                    [](const applied_entry& x) { return x.tokens == 1 && x.sample; });
   const auto size = std::lower_bound(graph_sizes.begin(), graph_sizes.end(), entries.size());
-  const bool has_graph = decodes && !entries.empty() && size != graph_sizes.end() && *size <= options_.batch_tokens_max;
-  step_.fill(entries, has_graph ? *size : 0);
+  const auto graph = decodes && !entries.empty() && size != graph_sizes.end() ? graphs_.find(*size) : graphs_.end();
+  step_.fill(entries, graph != graphs_.end() ? graph->first : 0);
   if (step_.sampled().size() > logit_rows_max)
     throw engine_error(
         fmt::format("{} sequences are sampled in one step; the CUDA engine can do {}", step_.sampled().size(),
                     logit_rows_max));
   step_.upload(device_.stream());
-  if (has_graph)
-    enqueue_decode(*size);
+  if (graph != graphs_.end())
+    graph->second.launch(device_.stream());
   else
     decoder_->enqueue(step_.batch(), device_.stream());
   sampler_.enqueue(step_.sampled(), decoder_->logits(), device_.stream());
   wait();
 }
 
-void cuda_executor::enqueue_decode(std::size_t size) {
-  const auto [found, first] = graphs_.try_emplace(size);
-  auto& graph = found->second;
-  if (first) return decoder_->enqueue(step_.batch(), device_.stream());
-  if (!graph)
-    graph = cuda_graph::capture(device_.stream(), [&] { decoder_->enqueue(step_.batch(), device_.stream()); });
-  graph->launch(device_.stream());
+/// Of batches of padding only. Each size runs once before: that loads the kernels, which a capture must not.
+void cuda_executor::capture_graphs() {
+  const auto stream = device_.stream();
+  decoder_->tune(stream);
+  for (auto size : graph_sizes) {
+    if (size > options_.batch_tokens_max) break;
+    step_.fill({}, size);
+    step_.upload(stream);
+    decoder_->enqueue(step_.batch(), stream);
+    wait();
+    graphs_.emplace(size, cuda_graph::capture(stream, [&] { decoder_->enqueue(step_.batch(), stream); }));
+  }
 }
 
 /// Looks, rather than blocks: an abort must get through, and a device that hangs must be noticed.

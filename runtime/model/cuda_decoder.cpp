@@ -62,6 +62,7 @@ std::uint64_t cuda_decoder::activation_bytes(const model_config& config, const c
   count.take<bf16>(tokens * config.intermediate_size);
   count.take<float>(limits.logit_rows * config.vocabulary_size);
   count.take<float>(config.head_size / 2);
+  count.take<float>(config.positions_max * config.head_size);
   count.take<float>(partial_elements(config));
   count.take<std::uint32_t>(tokens * config.kv_heads);
   return count.bytes() + gemm_library::workspace_bytes();
@@ -89,14 +90,16 @@ cuda_decoder::cuda_decoder(const model_config& config, cuda_weights weights, con
   gate_up_ = from.take<bf16>(tokens * 2 * config.intermediate_size);
   activated_ = from.take<bf16>(tokens * config.intermediate_size);
   logits_ = from.take<float>(limits.logit_rows * config.vocabulary_size);
-  frequencies_ = from.take<float>(config.head_size / 2);
+  auto* frequencies_there = from.take<float>(config.head_size / 2);
+  angles_ = from.take<float>(config.positions_max * config.head_size);
   attention_.partial = from.take<float>(partial_elements(config));
   attention_.arrived = from.take<std::uint32_t>(tokens * config.kv_heads);
   // What no token has been stored in is read beside what has, and masked: it must be finite.
   clear_device(memory_.data(), memory_.bytes(), device.stream());
   clear_device(kv_memory_.data(), kv_memory_.bytes(), device.stream());
   const auto frequencies = rope_frequencies(config);
-  copy_to_device(frequencies_, frequencies.data(), frequencies.size() * sizeof(float), device.stream());
+  copy_to_device(frequencies_there, frequencies.data(), frequencies.size() * sizeof(float), device.stream());
+  fill_rotation_angles_cuda(frequencies_there, frequencies.size(), config.positions_max, angles_, device.stream());
   synchronize(device.stream());
 }
 
@@ -122,14 +125,7 @@ void cuda_decoder::enqueue(const cuda_batch& batch, cuda_stream stream) {
   }
   rms_norm_cuda(hidden_, batch.sampled_row, weights_.final_norm, config_.norm_epsilon, batch.sampled, hidden, normed_,
                 stream);
-  gemm_.run({.x = normed_,
-             .weight = weights_.head,
-             .out = logits_,
-             .out_type = dtype::f32,
-             .m = batch.sampled,
-             .n = vocabulary,
-             .k = hidden},
-            stream);
+  gemm_.run(head_product(batch.sampled), stream);
 }
 
 void cuda_decoder::enqueue_row(const cuda_batch& batch, std::size_t layer, cuda_stream stream) {
@@ -154,45 +150,90 @@ void cuda_decoder::enqueue_row(const cuda_batch& batch, std::size_t layer, cuda_
 
 void cuda_decoder::enqueue_rows(const cuda_batch& batch, std::size_t layer, cuda_stream stream) {
   const auto& w = weights_.layers[layer];
-  const auto tokens = batch.tokens, hidden = config_.hidden_size, intermediate = config_.intermediate_size;
-  const auto multiply = [&](const bf16* x, const bf16* weight, std::size_t n, std::size_t k, bf16* out,
-                            const bf16* bias) {
-    gemm_.run({.x = x, .weight = weight, .bias = bias, .out = out, .out_type = dtype::bf16, .m = tokens, .n = n, .k = k},
-              stream);
-  };
-  const auto add_product = [&](const bf16* x, const bf16* weight, std::size_t k) {
-    gemm_.run({.x = x,
-               .weight = weight,
-               .out = hidden_,
-               .out_type = dtype::f32,
-               .accumulate = true,
-               .m = tokens,
-               .n = hidden,
-               .k = k},
-              stream);
-  };
+  const auto tokens = batch.tokens, hidden = config_.hidden_size;
   rms_norm_cuda(hidden_, nullptr, w.attention_norm, config_.norm_epsilon, tokens, hidden, normed_, stream);
-  multiply(normed_, w.qkv, qkv_columns(config_), hidden, qkv_, w.qkv_bias);
+  gemm_.run(qkv_product(layer, tokens), stream);
   attend(batch, layer, stream);
-  add_product(attended_, w.o, query_columns(config_));
+  gemm_.run(o_product(layer, tokens), stream);
   rms_norm_cuda(hidden_, nullptr, w.mlp_norm, config_.norm_epsilon, tokens, hidden, normed_, stream);
-  multiply(normed_, w.gate_up, 2 * intermediate, hidden, gate_up_, nullptr);
-  silu_mul_cuda(gate_up_, tokens, intermediate, activated_, stream);
-  add_product(activated_, w.down, intermediate);
+  gemm_.run(gate_up_product(layer, tokens), stream);
+  silu_mul_cuda(gate_up_, tokens, config_.intermediate_size, activated_, stream);
+  gemm_.run(down_product(layer, tokens), stream);
+}
+
+gemm_call cuda_decoder::qkv_product(std::size_t layer, std::size_t tokens) const {
+  return {.x = normed_,
+          .weight = weights_.layers[layer].qkv,
+          .bias = weights_.layers[layer].qkv_bias,
+          .out = qkv_,
+          .out_type = dtype::bf16,
+          .m = tokens,
+          .n = qkv_columns(config_),
+          .k = config_.hidden_size};
+}
+
+gemm_call cuda_decoder::o_product(std::size_t layer, std::size_t tokens) const {
+  return {.x = attended_,
+          .weight = weights_.layers[layer].o,
+          .out = hidden_,
+          .out_type = dtype::f32,
+          .accumulate = true,
+          .m = tokens,
+          .n = config_.hidden_size,
+          .k = query_columns(config_)};
+}
+
+gemm_call cuda_decoder::gate_up_product(std::size_t layer, std::size_t tokens) const {
+  return {.x = normed_,
+          .weight = weights_.layers[layer].gate_up,
+          .out = gate_up_,
+          .out_type = dtype::bf16,
+          .m = tokens,
+          .n = 2 * config_.intermediate_size,
+          .k = config_.hidden_size};
+}
+
+gemm_call cuda_decoder::down_product(std::size_t layer, std::size_t tokens) const {
+  return {.x = activated_,
+          .weight = weights_.layers[layer].down,
+          .out = hidden_,
+          .out_type = dtype::f32,
+          .accumulate = true,
+          .m = tokens,
+          .n = config_.hidden_size,
+          .k = config_.intermediate_size};
+}
+
+gemm_call cuda_decoder::head_product(std::size_t rows) const {
+  return {.x = normed_,
+          .weight = weights_.head,
+          .out = logits_,
+          .out_type = dtype::f32,
+          .m = rows,
+          .n = config_.vocabulary_size,
+          .k = config_.hidden_size};
+}
+
+void cuda_decoder::tune(cuda_stream stream) {
+  for (std::size_t tokens = 1; tokens < 2 * limits_.batch_tokens; tokens *= 2) {
+    const auto m = std::min(tokens, limits_.batch_tokens);
+    for (const auto& call : {qkv_product(0, m), o_product(0, m), gate_up_product(0, m), down_product(0, m)})
+      gemm_.tune(call, stream);
+    gemm_.tune(head_product(std::min(m, limits_.logit_rows)), stream);
+  }
 }
 
 void cuda_decoder::attend(const cuda_batch& batch, std::size_t layer, cuda_stream stream) {
   const auto& w = weights_.layers[layer];
   const auto cache = cache_of(layer);
-  qk_rope_append_cuda({.qkv = qkv_,
-                       .tokens = batch.tokens,
+  const head_rotation rotation{w.q_norm, w.k_norm, config_.norm_epsilon, angles_};
+  const auto singles = batch.single_sequences;
+  qk_rope_append_cuda({.qkv = qkv_ + singles * qkv_columns(config_),
+                       .tokens = batch.tokens - singles,
                        .heads = config_.heads,
-                       .q_norm = w.q_norm,
-                       .k_norm = w.k_norm,
-                       .epsilon = config_.norm_epsilon,
-                       .frequencies = frequencies_,
-                       .positions = batch.positions,
-                       .slots = batch.slots,
+                       .rotation = rotation,
+                       .positions = batch.positions + singles,
+                       .slots = batch.slots + singles,
                        .cache = cache},
                       stream);
   const paged_attention_call call{.query = qkv_,
@@ -206,8 +247,8 @@ void cuda_decoder::attend(const cuda_batch& batch, std::size_t layer, cuda_strea
                                   .kv_tokens = batch.kv_tokens,
                                   .table_start = batch.table_start,
                                   .table = batch.table};
-  decode_attention_cuda(call, 0, batch.single_sequences,
-                        decode_parts(batch.single_sequences, config_.kv_heads, multiprocessors_), attention_, stream);
+  decode_attention_cuda(call, rotation, singles, decode_parts(singles, config_.kv_heads, multiprocessors_), attention_,
+                        stream);
   prefill_attention_cuda(call, batch.tile, batch.tiles, stream);
 }
 

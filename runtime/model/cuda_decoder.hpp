@@ -15,7 +15,8 @@
 
 namespace troupe {
 
-/// The rows of one forward pass, as arrays on the device. Sequences of one row come first.
+/// The rows of one forward pass, as arrays on the device. Sequences of one row come first, and so do
+/// their rows.
 struct cuda_batch {
   std::size_t tokens = 0;
   const std::int32_t* token_ids = nullptr;  ///< [tokens]
@@ -53,14 +54,23 @@ class cuda_decoder {
   static std::uint64_t activation_bytes(const model_config& config, const cuda_decoder_limits& limits);
   static std::uint64_t kv_bytes(const model_config& config, const cuda_decoder_limits& limits);
 
-  /// Enqueues the layers and the logits of the rows that are sampled. May be captured, once the same number of tokens
-  /// and of sampled rows has run before.
+  /// Chooses the algorithms of every product that steps can have: of each power of two of tokens, and of rows sampled.
+  /// Waits for the device.
+  void tune(cuda_stream stream);
+
+  /// Enqueues the layers and the logits of the rows that are sampled. May be captured, after tune and once a step of
+  /// one and of several tokens has run.
   void enqueue(const cuda_batch& batch, cuda_stream stream);
 
   /// f32 [batch.sampled, vocabulary] of the last batch.
   float* logits() const { return logits_; }
 
  private:
+  gemm_call qkv_product(std::size_t layer, std::size_t tokens) const;
+  gemm_call o_product(std::size_t layer, std::size_t tokens) const;
+  gemm_call gate_up_product(std::size_t layer, std::size_t tokens) const;
+  gemm_call down_product(std::size_t layer, std::size_t tokens) const;
+  gemm_call head_product(std::size_t rows) const;
   void enqueue_row(const cuda_batch& batch, std::size_t layer, cuda_stream stream);
   void enqueue_rows(const cuda_batch& batch, std::size_t layer, cuda_stream stream);
   void attend(const cuda_batch& batch, std::size_t layer, cuda_stream stream);
@@ -76,7 +86,7 @@ class cuda_decoder {
   float* hidden_ = nullptr;
   bf16 *normed_ = nullptr, *qkv_ = nullptr, *attended_ = nullptr, *gate_up_ = nullptr, *activated_ = nullptr;
   float* logits_ = nullptr;
-  float* frequencies_ = nullptr;
+  float* angles_ = nullptr;
   attention_workspace attention_;
 };
 

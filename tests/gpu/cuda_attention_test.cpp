@@ -31,8 +31,8 @@ struct member {
   std::size_t rows;
 };
 
-/// A batch run on both: projections in, attention out. The tokens of all members come first to last in one array; the
-/// cached ones are fed before, by the same kernels.
+/// A batch run on both: projections in, attention out. Members of one row come first, as the decoder orders them; the
+/// cached tokens are fed before, by the same kernels.
 class comparison {
  public:
   comparison(const shape& s, std::vector<member> members)
@@ -115,7 +115,6 @@ class comparison {
     std::vector<std::int32_t> positions, slots, first_row, row_count, kv_tokens, table_start, table;
     std::vector<attention_tile> tiles;
     std::size_t singles = 0;
-    // Sequences of one row first, as the decoder orders them.
     std::vector<std::size_t> row_of(members.size());
     for (std::size_t i = 0, first = 0; i < members.size(); first += members[i++].rows) {
       row_of[i] = first;
@@ -140,20 +139,24 @@ class comparison {
     const auto there = [&](const auto& values) { return device_array(device_, values); };
     const auto qkv_there = there(qkv), q_norm = there(q_norm_), k_norm = there(k_norm_);
     const auto frequencies = there(frequencies_);
+    constexpr std::size_t positions_max = 4096;
+    const device_array<float> angles(device_, positions_max * s_.head_size);
+    fill_rotation_angles_cuda(frequencies.get(), frequencies_.size(), positions_max, angles.get(), device_.stream());
+    const head_rotation rotation{q_norm.get(), k_norm.get(), 1e-6F, angles.get()};
     const auto p = there(positions), sl = there(slots), fr = there(first_row), rc = there(row_count), kt = there(kv_tokens),
                ts = there(table_start), tb = there(table);
     const device_array<attention_tile> ti(device_, tiles);
     const device_array<bf16> out(device_, rows * s_.heads * s_.head_size);
     const paged_cache cache{cuda_cache_->get(), s_.kv_heads, s_.block_tokens, s_.head_size};
-    qk_rope_append_cuda({qkv_there.get(), rows, s_.heads, q_norm.get(), k_norm.get(), 1e-6F, frequencies.get(), p.get(),
-                         sl.get(), cache},
+    qk_rope_append_cuda({qkv_there.get() + singles * s_.width(), rows - singles, s_.heads, rotation, p.get() + singles,
+                         sl.get() + singles, cache},
                         device_.stream());
     const paged_attention_call call{qkv_there.get(), s_.width(), out.get(), s_.heads, cache, scale(), fr.get(), rc.get(),
                                     kt.get(), ts.get(), tb.get()};
     const auto parts = decode_parts(singles, s_.kv_heads, device_.multiprocessors());
     const device_array<float> partial(device_, singles * s_.heads * parts * (s_.head_size + 1) + 1);
     const device_array<std::uint32_t> arrived(device_, std::vector<std::uint32_t>(singles * s_.kv_heads + 1));
-    decode_attention_cuda(call, 0, singles, parts, {partial.get(), arrived.get()}, device_.stream());
+    decode_attention_cuda(call, rotation, singles, parts, {partial.get(), arrived.get()}, device_.stream());
     prefill_attention_cuda(call, ti.get(), tiles.size(), device_.stream());
     const auto result = widened(out.read());
     CHECK(arrived.read() == std::vector<std::uint32_t>(singles * s_.kv_heads + 1));
@@ -201,5 +204,5 @@ TEST_CASE("attention of prompts and of their chunks is the CPU's, for every grou
 
 TEST_CASE("sequences of a mixed batch on the device do not touch each other") {
   NEEDS_CUDA_DEVICE();
-  CHECK(comparison({8, 2, 128, 16}, {{40, 1}, {0, 70}, {333, 1}, {20, 5}, {0, 1}, {1000, 1}}).run() < tolerance);
+  CHECK(comparison({8, 2, 128, 16}, {{40, 1}, {333, 1}, {0, 1}, {1000, 1}, {0, 70}, {20, 5}}).run() < tolerance);
 }
