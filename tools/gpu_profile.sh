@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Where the time of a decode step goes: each kernel's share, by Nsight Compute, one kernel at a time (so without the
-# overlap of a real step). tools/gpu_profile.sh FOLDER WEIGHTS BATCH CONTEXT [KERNELS TO SKIP]; see tools/gpu.sh for FOLDER.
+# overlap of a real step). tools/gpu_profile.sh FOLDER WEIGHTS BATCH CONTEXT [KERNELS TO SKIP [NAMES]]; see tools/gpu.sh for FOLDER.
 set -euo pipefail
 folder=$(realpath "$1")
 ncu --clock-control none --metrics gpu__time_duration.sum --csv --page raw \
-  -k 'regex:gemv|decode_attention|embedding_kernel|greatest|weigh_kernel|choose|rms_norm|silu|gemm|cutlass|nvjet|splitK|xmma' \
+  -k "regex:${6:-gemv|decode_attention}" \
   --launch-skip "${5:-4000}" --launch-count 400 \
   "$folder/troupe" bench --device cuda --weights "$2" --batch "$3" --context "$4" --steps 64 --kv-memory 8GiB --json 2>&1 |
   python3 -c '

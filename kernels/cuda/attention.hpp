@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "kernels/cuda/head_rotation.hpp"
+#include "kernels/cuda/l2_prefetch.hpp"
 #include "kernels/cuda/paged_cache.hpp"
 #include "kernels/cuda/stream.hpp"
 #include "kernels/dtype.hpp"
@@ -25,6 +26,7 @@ struct paged_attention_call {
   const std::int32_t* kv_tokens;    ///< positions in the cache, those of the rows among them; 0: padding, left alone
   const std::int32_t* table_start;  ///< where the sequence's blocks begin in `table`
   const std::int32_t* table;
+  l2_prefetch next{};  ///< what the kernel after decode_attention_cuda reads first
 };
 
 /// Memory in which the parts of a divided sequence meet. Zero before the first call; left zero by each.

@@ -4,6 +4,7 @@
 #include "kernels/cuda/attention.hpp"
 #include "kernels/cuda/attention_tile.cuh"
 #include "kernels/cuda/head_pairs.cuh"
+#include "kernels/cuda/l2_prefetch.cuh"
 #include "kernels/cuda/launch.cuh"
 
 namespace troupe {
@@ -185,6 +186,8 @@ __global__ void __launch_bounds__(warps * 32)
   const int sequence = static_cast<int>(blockIdx.z);
   const int head = static_cast<int>(blockIdx.y);
   const int group = static_cast<int>(call.heads / call.cache.heads);
+  prefetch_share(call.next, (blockIdx.z * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x,
+                 gridDim.x * gridDim.y * gridDim.z);
   // The step's description was there before its first kernel, and so was all of the cache but the step's own tokens.
   const int kv_tokens = call.kv_tokens[sequence];
   const part_range range(kv_tokens, static_cast<int>(blockIdx.x), static_cast<int>(gridDim.x));

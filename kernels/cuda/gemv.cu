@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "kernels/cuda/l2_prefetch.cuh"
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/math.cuh"
 
@@ -82,8 +83,12 @@ __global__ void __launch_bounds__(Warps * 32) gemv_kernel(gemv_call call) {
       }
     }
   };
+  const auto fetch_and_look_ahead = [&](int group) {
+    fetch(group);
+    if (group + static_cast<int>(gridDim.x) >= groups) prefetch_share(call.next, blockIdx.x, gridDim.x);
+  };
   int group = static_cast<int>(blockIdx.x);
-  fetch(group);  // nobody writes weights, so this need not wait
+  fetch_and_look_ahead(group);  // nobody writes weights, so this need not wait
   wait_for_input();
 
   float x[Vectors][8];
@@ -135,7 +140,7 @@ __global__ void __launch_bounds__(Warps * 32) gemv_kernel(gemv_call call) {
     }
     const int done = group;
     group += static_cast<int>(gridDim.x);
-    if (group < groups) fetch(group);
+    if (group < groups) fetch_and_look_ahead(group);
 #pragma unroll
     for (int r = 0; r < Rows; ++r)
       sum[r] = warp_sum(sum[r]);
@@ -171,6 +176,15 @@ void enqueue(const gemv_call& call, cuda_stream stream) {
 }
 
 }  // namespace
+
+l2_prefetch first_weights(const gemv_call& call) {
+  // About what the memory brings while a kernel ends and the next begins, or all there is.
+  constexpr std::size_t most = std::size_t{16} << 20;
+  const auto all = call.rows * call.columns * sizeof(bf16);
+  if (call.gated == nullptr) return {call.weight, nullptr, static_cast<std::uint32_t>(std::min(all, most))};
+  return {call.weight, call.weight + call.rows / 2 * call.columns,
+          static_cast<std::uint32_t>(std::min(all / 2, most / 2))};
+}
 
 void gemv_cuda(const gemv_call& call, cuda_stream stream) {
   if (call.columns <= 1024) return enqueue<4, 1, 8>(call, stream);

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 
+#include "kernels/cuda/l2_prefetch.hpp"
 #include "kernels/cuda/stream.hpp"
 #include "kernels/dtype.hpp"
 
@@ -27,7 +28,12 @@ struct gemv_call {
   float* out_f32 = nullptr;        ///< [rows]
   float* accumulated = nullptr;    ///< [rows]: the product is added
   bf16* gated = nullptr;           ///< [rows / 2]: silu(first half of the rows) * second half
+
+  l2_prefetch next{};  ///< asked for with the last of this product's own weights
 };
+
+/// The weights that a call reads first.
+l2_prefetch first_weights(const gemv_call& call);
 
 /// Columns that gemv_cuda can take.
 inline constexpr std::size_t gemv_columns_max = 28672;

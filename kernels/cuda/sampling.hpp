@@ -43,7 +43,7 @@ struct sampling_outcome {
   float top_logprob[logprobs_max];
 };
 
-/// Everything is device memory. `logits` (f32 [rows, vocabulary]) is changed in between and left as it was.
+/// Everything is device memory, or page-locked host memory. `logits` (f32 [rows, vocabulary]) is changed in between and left as it was.
 struct sampling_call {
   float* logits;
   std::size_t rows;

@@ -163,11 +163,12 @@ void cuda_executor::enqueue_forward(const std::vector<applied_entry>& entries) {
         fmt::format("{} sequences are sampled in one step; the CUDA engine can do {}", step_.sampled().size(),
                     logit_rows_max));
   step_.upload(device_.stream());
+  sampler_.upload(step_.sampled(), device_.stream());
   if (graph != graphs_.end())
     graph->second.launch(device_.stream());
   else
     decoder_->enqueue(step_.batch(), device_.stream());
-  sampler_.enqueue(step_.sampled(), decoder_->logits(), device_.stream());
+  sampler_.enqueue(decoder_->logits(), device_.stream());
   wait();
 }
 

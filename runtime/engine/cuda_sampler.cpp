@@ -64,9 +64,8 @@ std::size_t cuda_sampler::bytes_for(std::size_t rows_max, std::size_t vocabulary
 cuda_sampler::cuda_sampler(std::size_t rows_max, std::size_t vocabulary)
     : vocabulary_(vocabulary),
       host_params_(rows_max * sizeof(sampling_row)),
-      host_outcomes_(rows_max * sizeof(sampling_outcome)),
-      params_(rows_max * sizeof(sampling_row)),
       outcomes_(rows_max * sizeof(sampling_outcome)),
+      params_(rows_max * sizeof(sampling_row)),
       workspace_(sampling_workspace_bytes(rows_max, vocabulary)) {}
 
 void cuda_sampler::make_room(std::size_t adjustments) {
@@ -76,8 +75,8 @@ void cuda_sampler::make_room(std::size_t adjustments) {
   adjustments_ = device_buffer(2 * bytes);
 }
 
-void cuda_sampler::enqueue(const std::vector<const engine_sequence*>& sequences, float* logits, cuda_stream stream) {
-  if (sequences.empty()) return;
+void cuda_sampler::upload(const std::vector<const engine_sequence*>& sequences, cuda_stream stream) {
+  rows_ = sequences.size();
   sampling_needs needs;
   std::vector<logit_adjustment> adjustments;
   auto* rows = host_params_.as<sampling_row>();
@@ -95,21 +94,24 @@ void cuda_sampler::enqueue(const std::vector<const engine_sequence*>& sequences,
   std::copy(adjustments.begin(), adjustments.end(), host_adjustments_.as<logit_adjustment>());
   copy_to_device(params_.data(), rows, sequences.size() * sizeof(sampling_row), stream);
   copy_to_device(adjustments_.data(), host_adjustments_.data(), adjustments.size() * sizeof(logit_adjustment), stream);
+  needs_ = needs;
+}
+
+void cuda_sampler::enqueue(float* logits, cuda_stream stream) {
   sample_cuda({.logits = logits,
-               .rows = sequences.size(),
+               .rows = rows_,
                .vocabulary = vocabulary_,
                .params = params_.as<sampling_row>(),
                .adjustments = adjustments_.as<logit_adjustment>(),
                .outcomes = outcomes_.as<sampling_outcome>(),
                .workspace = workspace_.data()},
-              needs, stream);
-  copy_to_host(host_outcomes_.data(), outcomes_.data(), sequences.size() * sizeof(sampling_outcome), stream);
+              needs_, stream);
 }
 
 std::vector<sampled_token> cuda_sampler::take(const std::vector<const engine_sequence*>& sequences) const {
   std::vector<sampled_token> result;
   for (std::size_t i = 0; i < sequences.size(); ++i) {
-    const auto& outcome = host_outcomes_.as<sampling_outcome>()[i];
+    const auto& outcome = outcomes_.as<sampling_outcome>()[i];
     if (outcome.token < 0 || static_cast<std::size_t>(outcome.token) >= vocabulary_)
       throw engine_error("the model's output is not finite: its weights or this device are damaged");
     sampled_token token;

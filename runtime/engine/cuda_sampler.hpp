@@ -17,10 +17,13 @@ class cuda_sampler {
   cuda_sampler(std::size_t rows_max, std::size_t vocabulary);
   static std::size_t bytes_for(std::size_t rows_max, std::size_t vocabulary);
 
-  /// Enqueues the choice of one token for each sequence from its row of `logits`, and the copy of what came out.
-  void enqueue(const std::vector<const engine_sequence*>& sequences, float* logits, cuda_stream stream);
+  /// Enqueues the copy of how each sequence's token is to be chosen.
+  void upload(const std::vector<const engine_sequence*>& sequences, cuda_stream stream);
 
-  /// Once the stream has come so far: the tokens of the last call, in its order. Throws engine_error when a row had no
+  /// Enqueues the choice of one token for each of those sequences from its row of `logits`.
+  void enqueue(float* logits, cuda_stream stream);
+
+  /// Once the stream has come so far: the tokens of the last choice, in the order of upload. Throws engine_error when a row had no
   /// finite logit.
   std::vector<sampled_token> take(const std::vector<const engine_sequence*>& sequences) const;
 
@@ -28,8 +31,11 @@ class cuda_sampler {
   void make_room(std::size_t adjustments);
 
   std::size_t vocabulary_ = 0;
-  pinned_buffer host_params_, host_outcomes_;
-  device_buffer params_, outcomes_, workspace_;
+  std::size_t rows_ = 0;
+  sampling_needs needs_;
+  pinned_buffer host_params_;
+  pinned_buffer outcomes_;  ///< the kernels write it through the bus: sooner here than a copy after them
+  device_buffer params_, workspace_;
   pinned_buffer host_adjustments_;
   device_buffer adjustments_;
 };

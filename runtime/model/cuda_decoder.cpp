@@ -117,10 +117,7 @@ void cuda_decoder::enqueue(const cuda_batch& batch, cuda_stream stream) {
   }
   if (batch.sampled == 0) return;
   if (one_row) {
-    gemv_call head{weights_.head, vocabulary, hidden};
-    head.residual = hidden_, head.norm = weights_.final_norm, head.epsilon = config_.norm_epsilon;
-    head.out_f32 = logits_;
-    gemv_cuda(head, stream);
+    gemv_cuda(head_row(), stream);
     return;
   }
   rms_norm_cuda(hidden_, batch.sampled_row, weights_.final_norm, config_.norm_epsilon, batch.sampled, hidden, normed_,
@@ -128,23 +125,40 @@ void cuda_decoder::enqueue(const cuda_batch& batch, cuda_stream stream) {
   gemm_.run(head_product(batch.sampled), stream);
 }
 
+gemv_call cuda_decoder::qkv_row(std::size_t layer) const {
+  const auto& w = weights_.layers[layer];
+  gemv_call call{w.qkv, qkv_columns(config_), config_.hidden_size};
+  call.residual = hidden_, call.norm = w.attention_norm, call.epsilon = config_.norm_epsilon;
+  call.out = qkv_, call.bias = w.qkv_bias;
+  return call;
+}
+
+gemv_call cuda_decoder::head_row() const {
+  gemv_call call{weights_.head, config_.vocabulary_size, config_.hidden_size};
+  call.residual = hidden_, call.norm = weights_.final_norm, call.epsilon = config_.norm_epsilon;
+  call.out_f32 = logits_;
+  return call;
+}
+
 void cuda_decoder::enqueue_row(const cuda_batch& batch, std::size_t layer, cuda_stream stream) {
   const auto& w = weights_.layers[layer];
   const auto hidden = config_.hidden_size, intermediate = config_.intermediate_size;
-  gemv_call qkv{w.qkv, qkv_columns(config_), hidden};
-  qkv.residual = hidden_, qkv.norm = w.attention_norm, qkv.epsilon = config_.norm_epsilon;
-  qkv.out = qkv_, qkv.bias = w.qkv_bias;
-  gemv_cuda(qkv, stream);
-  attend(batch, layer, stream);
+  auto qkv = qkv_row(layer);
   gemv_call o{w.o, hidden, query_columns(config_)};
   o.x = attended_, o.accumulated = hidden_;
-  gemv_cuda(o, stream);
   gemv_call gate_up{w.gate_up, 2 * intermediate, hidden};
   gate_up.residual = hidden_, gate_up.norm = w.mlp_norm, gate_up.epsilon = config_.norm_epsilon;
   gate_up.gated = activated_;
-  gemv_cuda(gate_up, stream);
   gemv_call down{w.down, hidden, intermediate};
   down.x = activated_, down.accumulated = hidden_;
+  qkv.next = first_weights(o);  // attention reads little, so that the weights after it come early
+  o.next = first_weights(gate_up);
+  gate_up.next = first_weights(down);
+  down.next = first_weights(layer + 1 < weights_.layers.size() ? qkv_row(layer + 1) : head_row());
+  gemv_cuda(qkv, stream);
+  attend(batch, layer, first_weights(gate_up), stream);
+  gemv_cuda(o, stream);
+  gemv_cuda(gate_up, stream);
   gemv_cuda(down, stream);
 }
 
@@ -153,7 +167,7 @@ void cuda_decoder::enqueue_rows(const cuda_batch& batch, std::size_t layer, cuda
   const auto tokens = batch.tokens, hidden = config_.hidden_size;
   rms_norm_cuda(hidden_, nullptr, w.attention_norm, config_.norm_epsilon, tokens, hidden, normed_, stream);
   gemm_.run(qkv_product(layer, tokens), stream);
-  attend(batch, layer, stream);
+  attend(batch, layer, {}, stream);
   gemm_.run(o_product(layer, tokens), stream);
   rms_norm_cuda(hidden_, nullptr, w.mlp_norm, config_.norm_epsilon, tokens, hidden, normed_, stream);
   gemm_.run(gate_up_product(layer, tokens), stream);
@@ -223,7 +237,7 @@ void cuda_decoder::tune(cuda_stream stream) {
   }
 }
 
-void cuda_decoder::attend(const cuda_batch& batch, std::size_t layer, cuda_stream stream) {
+void cuda_decoder::attend(const cuda_batch& batch, std::size_t layer, const l2_prefetch& next, cuda_stream stream) {
   const auto& w = weights_.layers[layer];
   const auto cache = cache_of(layer);
   const head_rotation rotation{w.q_norm, w.k_norm, config_.norm_epsilon, angles_};
@@ -246,7 +260,8 @@ void cuda_decoder::attend(const cuda_batch& batch, std::size_t layer, cuda_strea
                                   .rows = batch.rows,
                                   .kv_tokens = batch.kv_tokens,
                                   .table_start = batch.table_start,
-                                  .table = batch.table};
+                                  .table = batch.table,
+                                  .next = next};
   decode_attention_cuda(call, rotation, singles, decode_parts(singles, config_.kv_heads, multiprocessors_), attention_,
                         stream);
   prefill_attention_cuda(call, batch.tile, batch.tiles, stream);

@@ -9,6 +9,7 @@
 #include "kernels/cuda/cuda_device.hpp"
 #include "kernels/cuda/device_buffer.hpp"
 #include "kernels/cuda/gemm.hpp"
+#include "kernels/cuda/gemv.hpp"
 #include "runtime/model/cuda_weights.hpp"
 #include "runtime/model/model_config.hpp"
 #include "runtime/model/shard.hpp"
@@ -71,9 +72,11 @@ class cuda_decoder {
   gemm_call gate_up_product(std::size_t layer, std::size_t tokens) const;
   gemm_call down_product(std::size_t layer, std::size_t tokens) const;
   gemm_call head_product(std::size_t rows) const;
+  gemv_call qkv_row(std::size_t layer) const;
+  gemv_call head_row() const;
   void enqueue_row(const cuda_batch& batch, std::size_t layer, cuda_stream stream);
   void enqueue_rows(const cuda_batch& batch, std::size_t layer, cuda_stream stream);
-  void attend(const cuda_batch& batch, std::size_t layer, cuda_stream stream);
+  void attend(const cuda_batch& batch, std::size_t layer, const l2_prefetch& next, cuda_stream stream);
   paged_cache cache_of(std::size_t layer) const;
 
   const model_config config_;

@@ -152,7 +152,7 @@ class comparison {
                          sl.get() + singles, cache},
                         device_.stream());
     const paged_attention_call call{qkv_there.get(), s_.width(), out.get(), s_.heads, cache, scale(), fr.get(), rc.get(),
-                                    kt.get(), ts.get(), tb.get()};
+                                    kt.get(), ts.get(), tb.get(), {}};
     const auto parts = decode_parts(singles, s_.kv_heads, device_.multiprocessors());
     const device_array<float> partial(device_, singles * s_.heads * parts * (s_.head_size + 1) + 1);
     const device_array<std::uint32_t> arrived(device_, std::vector<std::uint32_t>(singles * s_.kv_heads + 1));

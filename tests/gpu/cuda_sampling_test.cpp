@@ -34,7 +34,8 @@ std::vector<sampled_token> on_device(const cuda_device& device, const std::vecto
     rows.push_back(&x);
   const device_array<float> there(device, logits);
   cuda_sampler sampler(rows.size(), vocabulary);
-  sampler.enqueue(rows, there.get(), device.stream());
+  sampler.upload(rows, device.stream());
+  sampler.enqueue(there.get(), device.stream());
   synchronize(device.stream());
   CHECK(there.read() == logits);
   return sampler.take(rows);
@@ -130,7 +131,8 @@ TEST_CASE("logits without a finite one are an error, not a token") {
   rows.push_back(&sequence);
   const device_array<float> there(device, logits);
   cuda_sampler sampler(1, vocabulary);
-  sampler.enqueue(rows, there.get(), device.stream());
+  sampler.upload(rows, device.stream());
+  sampler.enqueue(there.get(), device.stream());
   synchronize(device.stream());
   CHECK_THROWS_AS(sampler.take(rows), engine_error);
 }
