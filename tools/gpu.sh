@@ -56,6 +56,6 @@ if wants prefill; then
   bench qwen3-8b-prefill-2k --weights random:qwen3-8b --batch 1 --prompt-tokens 2048 --steps 16 --kv-memory 8GiB
 fi
 if wants offline; then
-  LIMIT=300 bench qwen3-14b-offline --weights random:qwen3-14b --kv-memory 60GiB --max-sequences 256 --max-batch-tokens 8192
+  LIMIT=240 bench qwen3-14b-offline --weights random:qwen3-14b --kv-memory 60GiB --max-sequences 256 --max-batch-tokens 8192
 fi
 exit $failed

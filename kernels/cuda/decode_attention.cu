@@ -186,8 +186,6 @@ __global__ void __launch_bounds__(warps * 32)
   const int sequence = static_cast<int>(blockIdx.z);
   const int head = static_cast<int>(blockIdx.y);
   const int group = static_cast<int>(call.heads / call.cache.heads);
-  prefetch_share(call.next, (blockIdx.z * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x,
-                 gridDim.x * gridDim.y * gridDim.z);
   // The step's description was there before its first kernel, and so was all of the cache but the step's own tokens.
   const int kv_tokens = call.kv_tokens[sequence];
   const part_range range(kv_tokens, static_cast<int>(blockIdx.x), static_cast<int>(gridDim.x));
@@ -203,6 +201,8 @@ __global__ void __launch_bounds__(warps * 32)
     if (first + s * warps < range.end) fetch<HeadSize>(call, blocks, head, first + s * warps, memory + s * stage_bytes);
     commit_copies();
   }
+  // After this block's own keys, which are waited for sooner.
+  if (gridDim.z == 1) prefetch_share(call.next, blockIdx.y * range.parts + blockIdx.x, gridDim.y * range.parts);
   wait_for_input();
   const bf16* projection = call.query + query_row * call.query_stride;
   std::uint32_t query[HeadSize / 16][4];

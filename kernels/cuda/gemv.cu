@@ -83,12 +83,10 @@ __global__ void __launch_bounds__(Warps * 32) gemv_kernel(gemv_call call) {
       }
     }
   };
-  const auto fetch_and_look_ahead = [&](int group) {
-    fetch(group);
-    if (group + static_cast<int>(gridDim.x) >= groups) prefetch_share(call.next, blockIdx.x, gridDim.x);
-  };
   int group = static_cast<int>(blockIdx.x);
-  fetch_and_look_ahead(group);  // nobody writes weights, so this need not wait
+  fetch(group);  // nobody writes weights, so this need not wait
+  // A product of several turns keeps the memory busy up to its end, where the next kernel's own fetch takes over.
+  if (groups == static_cast<int>(gridDim.x)) prefetch_share(call.next, blockIdx.x, gridDim.x);
   wait_for_input();
 
   float x[Vectors][8];
@@ -140,7 +138,7 @@ __global__ void __launch_bounds__(Warps * 32) gemv_kernel(gemv_call call) {
     }
     const int done = group;
     group += static_cast<int>(gridDim.x);
-    if (group < groups) fetch_and_look_ahead(group);
+    if (group < groups) fetch(group);
 #pragma unroll
     for (int r = 0; r < Rows; ++r)
       sum[r] = warp_sum(sum[r]);

@@ -29,7 +29,7 @@ struct gemv_call {
   float* accumulated = nullptr;    ///< [rows]: the product is added
   bf16* gated = nullptr;           ///< [rows / 2]: silu(first half of the rows) * second half
 
-  l2_prefetch next{};  ///< asked for with the last of this product's own weights
+  l2_prefetch next{};  ///< asked for by products so small that their weights are all fetched at once
 };
 
 /// The weights that a call reads first.

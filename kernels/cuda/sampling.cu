@@ -71,6 +71,15 @@ __global__ void __launch_bounds__(chunk_threads)
   }
 }
 
+/// The greatest logit of a row, in every thread.
+template <int Threads>
+__device__ best_logit best_of(const chunk_summary* summaries, int chunks, best_logit* scratch) {
+  best_logit best;
+  for (int c = static_cast<int>(threadIdx.x); c < chunks; c += Threads)
+    best = better(best, {summaries[c].greatest, summaries[c].index});
+  return block_best<Threads / 32>(best, scratch);
+}
+
 /// Grid: chunks, rows. The chunk's share of the row's weight, for rows that draw.
 __global__ void __launch_bounds__(chunk_threads)
     weigh_kernel(const float* logits, int vocabulary, const sampling_row* params, chunk_summary* summaries) {
@@ -81,9 +90,8 @@ __global__ void __launch_bounds__(chunk_threads)
   if (how.temperature == 0.0F) return;
   const auto* row = logits + static_cast<std::size_t>(blockIdx.y) * vocabulary;
   auto* of_row = summaries + blockIdx.y * gridDim.x;
-  best_logit best;
-  for (unsigned c = 0; c < gridDim.x; ++c)
-    best = better(best, {of_row[c].greatest, of_row[c].index});
+  __shared__ best_logit best_scratch[chunk_threads / 32];
+  const auto best = best_of<chunk_threads>(of_row, static_cast<int>(gridDim.x), best_scratch);
   const weigher weigh{best.value, 1.0F / how.temperature};
   const int first = static_cast<int>(blockIdx.x) * chunk_size;
   weight_sum sum = 0;
@@ -97,12 +105,31 @@ __global__ void __launch_bounds__(chunk_threads)
 __device__ std::int32_t draw_from_chunks(const float* row, int vocabulary, const chunk_summary* summaries, int chunks,
                                          const weigher& weigh, double uniform, select_scratch& scratch) {
   weight_sum total = 0;
-  for (int c = 0; c < chunks; ++c)
+  for (int c = static_cast<int>(threadIdx.x); c < chunks; c += select_threads)
     total += summaries[c].weight;
+  total = block_total<select_threads / 32>(total, scratch.warp_weight);
   auto rest = static_cast<weight_sum>(uniform * static_cast<double>(total));
   int chunk = 0;
-  while (chunk + 1 < chunks && rest >= summaries[chunk].weight)
-    rest -= summaries[chunk++].weight;
+  // One warp's width of chunks at a time: a lane's sum of those up to it.
+  for (int base = 0; base < chunks; base += 32) {
+    const int mine = base + static_cast<int>(threadIdx.x) % 32;
+    const auto weight = mine < chunks ? summaries[mine].weight : 0;
+    auto upto = weight;
+#pragma unroll
+    for (int offset = 1; offset < 32; offset *= 2) {
+      const auto other = __shfl_up_sync(0xffffffffU, upto, offset);
+      if (static_cast<int>(threadIdx.x) % 32 >= offset) upto += other;
+    }
+    const auto beyond = __ballot_sync(0xffffffffU, mine < chunks && upto > rest);
+    if (beyond != 0) {
+      const int lane = __ffs(static_cast<int>(beyond)) - 1;
+      chunk = base + lane;
+      rest -= __shfl_sync(0xffffffffU, upto - weight, lane);
+      break;
+    }
+    rest -= __shfl_sync(0xffffffffU, upto, 31);
+    chunk = min(base + 31, chunks - 1);
+  }
   const int first = chunk * chunk_size;
   return find_in_chunk(row, first, min(vocabulary, first + chunk_size), weigh, kept_all{}, rest, scratch);
 }
@@ -112,14 +139,13 @@ __global__ void __launch_bounds__(select_threads)
     choose_kernel(const float* logits, int vocabulary, const sampling_row* params, const chunk_summary* summaries,
                   int chunks, sampling_outcome* outcomes) {
   __shared__ select_scratch scratch;
+  __shared__ best_logit best_scratch[select_threads / 32];
   allow_next_kernel();
   wait_for_input();
   const auto& how = params[blockIdx.x];
   const auto* row = logits + static_cast<std::size_t>(blockIdx.x) * vocabulary;
   const auto* of_row = summaries + blockIdx.x * chunks;
-  best_logit best;
-  for (int c = 0; c < chunks; ++c)
-    best = better(best, {of_row[c].greatest, of_row[c].index});
+  const auto best = best_of<select_threads>(of_row, chunks, best_scratch);
   auto token = best.index;
   if (!isfinite(best.value)) {
     token = -1;

@@ -151,12 +151,11 @@ void cuda_decoder::enqueue_row(const cuda_batch& batch, std::size_t layer, cuda_
   gate_up.gated = activated_;
   gemv_call down{w.down, hidden, intermediate};
   down.x = activated_, down.accumulated = hidden_;
-  qkv.next = first_weights(o);  // attention reads little, so that the weights after it come early
   o.next = first_weights(gate_up);
   gate_up.next = first_weights(down);
   down.next = first_weights(layer + 1 < weights_.layers.size() ? qkv_row(layer + 1) : head_row());
   gemv_cuda(qkv, stream);
-  attend(batch, layer, first_weights(gate_up), stream);
+  attend(batch, layer, first_weights(o), stream);  // attention reads little: the weights after it come meanwhile
   gemv_cuda(o, stream);
   gemv_cuda(gate_up, stream);
   gemv_cuda(down, stream);
