@@ -101,16 +101,33 @@ __device__ float2 merge_warps(const merged_rows<HeadSize>& x, int row, int d) {
 template <int HeadSize>
 __device__ void merge_parts(const paged_attention_call& call, const float* partial, int parts, int parts_stride,
                             int group, bf16* out) {
+  constexpr int at_once = 16;
   for (int i = static_cast<int>(threadIdx.x); i < group * HeadSize; i += warps * 32) {
     const float* row = partial + static_cast<std::size_t>(i / HeadSize) * parts_stride * (HeadSize + 1);
-    float greatest = -INFINITY;
-    for (int p = 0; p < parts; ++p)
-      greatest = fmaxf(greatest, __ldcg(row + p * (HeadSize + 1) + HeadSize));
-    float sum = 0, value = 0;
-    for (int p = 0; p < parts; ++p) {
-      const float share = exp2f(__ldcg(row + p * (HeadSize + 1) + HeadSize) - greatest);
-      sum += share;
-      value += share * __ldcg(row + p * (HeadSize + 1) + i % HeadSize);
+    float greatest = -INFINITY, sum = 0, value = 0;
+    for (int first = 0; first < parts; first += at_once) {
+      // All loads before any use: one wait for memory, not one a part.
+      float log_sum[at_once], part_value[at_once];
+#pragma unroll
+      for (int j = 0; j < at_once; ++j) {
+        const float* part = row + min(first + j, parts - 1) * (HeadSize + 1);
+        log_sum[j] = __ldcg(part + HeadSize);
+        part_value[j] = __ldcg(part + i % HeadSize);
+      }
+      float next = greatest;
+#pragma unroll
+      for (int j = 0; j < at_once; ++j)
+        next = fmaxf(next, log_sum[j]);
+      const float shrink = exp2f(greatest - next);
+      sum *= shrink;
+      value *= shrink;
+#pragma unroll
+      for (int j = 0; j < at_once; ++j) {
+        const float share = first + j < parts ? exp2f(log_sum[j] - next) : 0.0F;
+        sum += share;
+        value += share * part_value[j];
+      }
+      greatest = next;
     }
     out[i] = narrow(value / sum);
   }
