@@ -10,6 +10,8 @@ namespace troupe {
 
 void answer_stream::add(answer_event piece) {
   assert(!finished_ && (!pending_ || pending_->finish == finish_reason::none));
+  given_.take(piece);
+  if (piece.tokens.empty() && piece.text.empty() && piece.finish == finish_reason::none) return;
   if (!pending_) {
     pending_ = std::move(piece);
     return;

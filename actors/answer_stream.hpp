@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "runtime/answer_progress.hpp"
 #include "runtime/generation.hpp"
 
 namespace troupe {
@@ -12,8 +13,10 @@ namespace troupe {
 /// slow reader costs no more memory than its own answer.
 class answer_stream {
  public:
-  explicit answer_stream(std::uint32_t credit) : credit_(credit) {}
+  /// What lies before `had` is not given.
+  explicit answer_stream(std::uint32_t credit, answer_progress had = {}) : credit_(credit), given_(had) {}
 
+  /// Pieces follow on each other from the answer's beginning.
   void add(answer_event piece);
   void grant(std::uint32_t answers);
 
@@ -30,6 +33,7 @@ class answer_stream {
   static constexpr std::uint32_t credit_max = 1U << 20U;
 
   std::uint32_t credit_;
+  answer_progress given_;  ///< with what waits
   std::optional<answer_event> pending_;
   bool finished_ = false;
 };

@@ -24,10 +24,22 @@ Result ask(caf::actor_system& system, const Handle& actor, std::chrono::millisec
   return std::move(*result);
 }
 
+/// The agent of a client and its streams; it ends with the last of them.
+std::shared_ptr<const resumer_actor> spawn_agent(caf::actor_system& system, std::vector<cluster_door> doors) {
+  resumer_options options;
+  options.doors = std::move(doors);
+  if (system.has_middleman()) options.network = system.middleman().actor_handle();
+  auto agent = system.spawn<resumer_impl>(std::move(options));
+  return {new resumer_actor{std::move(agent)}, [](const resumer_actor* handle) {
+            caf::anon_send_exit(*handle, caf::exit_reason::user_shutdown);
+            delete handle;
+          }};
+}
+
 }  // namespace
 
-generation_stream::generation_stream(caf::actor_system& system, router_actor router)
-    : sink_(std::make_unique<caf::scoped_actor>(system)), router_(std::move(router)) {}
+generation_stream::generation_stream(caf::actor_system& system, std::shared_ptr<const resumer_actor> agent)
+    : sink_(std::make_unique<caf::scoped_actor>(system)), agent_(std::move(agent)) {}
 
 generation_stream::generation_stream(generation_stream&&) noexcept = default;
 generation_stream& generation_stream::operator=(generation_stream&&) noexcept = default;
@@ -39,48 +51,63 @@ generation_stream::~generation_stream() {
 std::optional<answer_event> generation_stream::next() {
   if (ended_) return std::nullopt;
   std::optional<answer_event> event;
-  std::optional<client_error> failure;
   auto& self = *sink_;
-  self->receive([&](answer& message) { event = std::move(message.event); },
-                [&](const caf::down_msg& down) {
-                  failure.emplace("rank_lost", "the router was lost: " + to_string(down.reason));
-                },
-                caf::after(silence_limit_) >>
-                    [&] {
-                      failure.emplace("deadline_exceeded",
-                                      fmt::format("no answer came for {} ms", silence_limit_.count()));
-                    });
-  if (failure) {
+  self->receive([&](answer& message) { event = std::move(message.event); }, caf::after(silence_limit_) >> [] {});
+  if (!event) {
+    cancel();
     ended_ = true;
-    throw client_error(*failure);
+    throw client_error("deadline_exceeded", fmt::format("no answer came for {} ms", silence_limit_.count()));
   }
   ended_ = event->finish != finish_reason::none;
-  if (!ended_) self->send(router_, grant{info_.request, 1});
+  if (!ended_) self->send(*agent_, grant{info_.request, 1});
   return event;
 }
 
-void generation_stream::cancel() { (*sink_)->send(router_, troupe::cancel{info_.request}); }
+void generation_stream::cancel() { (*sink_)->send(*agent_, troupe::cancel{info_.request}); }
 
 client client::connect(caf::actor_system& system, const std::string& host, std::uint16_t port,
                        std::chrono::milliseconds timeout) {
-  auto node = system.middleman().remote_actor<node_actor>(host, port);
-  if (!node)
-    throw client_error("not_ready", fmt::format("no Troupe node answers at {}:{} ({}); is `troupe node` running there?",
-                                                host, port, to_string(node.error())));
-  return {system, *node, timeout};
+  return connect(system, std::vector<endpoint>{{host, port}}, timeout);
+}
+
+client client::connect(caf::actor_system& system, const std::vector<endpoint>& nodes,
+                       std::chrono::milliseconds timeout) {
+  std::string tried;
+  for (std::size_t first = 0; first < nodes.size(); ++first) {
+    const auto& at = nodes[first];
+    auto node = system.middleman().remote_actor<node_actor>(at.host, at.port);
+    if (!node) {
+      tried += fmt::format("{}{}:{} ({})", tried.empty() ? "" : ", ", at.host, at.port, to_string(node.error()));
+      continue;
+    }
+    std::vector<cluster_door> doors;
+    for (std::size_t i = 0; i < nodes.size(); ++i)
+      doors.push_back({nodes[(first + i) % nodes.size()]});
+    doors.front().node = *node;
+    return {system, *node, std::move(doors), timeout};
+  }
+  throw client_error("not_ready", fmt::format("no Troupe node answers at {}; is `troupe node` running there?", tried));
 }
 
 client::client(caf::actor_system& system, node_actor node, std::chrono::milliseconds timeout)
+    : client(system, node, {cluster_door{{}, node}}, timeout) {}
+
+client::client(caf::actor_system& system, node_actor node, std::vector<cluster_door> doors,
+               std::chrono::milliseconds timeout)
     : system_(&system), timeout_(timeout), node_(std::move(node)) {
   router_ = ask<router_actor>(*system_, node_, timeout_, find_router{});
+  agent_ = spawn_agent(*system_, std::move(doors));
 }
 
 generation_stream client::generate(generation what) {
-  generation_stream stream{*system_, router_};
+  generation_stream stream{*system_, agent_};
   auto& self = *stream.sink_;
-  self->monitor(router_);
-  submit message{1, std::move(what), caf::actor_cast<answer_sink_actor>(self), credit};
-  self->request(router_, std::chrono::minutes(1), std::move(message))
+  submit message;
+  message.ticket = 1;
+  message.what = std::move(what);
+  message.sink = caf::actor_cast<answer_sink_actor>(self);
+  message.credit = credit;
+  self->request(*agent_, caf::infinite, std::move(message))  // bounded: every request has a deadline
       .receive([&](accepted& info) { stream.info_ = std::move(info); },
                [&](const caf::error& reason) {
                  stream.ended_ = true;

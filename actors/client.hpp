@@ -2,15 +2,18 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <iterator>
 #include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include <caf/all.hpp>
 
 #include "actors/protocol.hpp"
+#include "actors/resumer.hpp"
 
 namespace troupe {
 
@@ -24,7 +27,8 @@ class client_error : public std::runtime_error {
   std::string code_;
 };
 
-/// The answer to one request, piece by piece, for a thread that may wait. Iterate it, or call next().
+/// The answer to one request, piece by piece, for a thread that may wait. Iterate it, or call next(). It goes on at
+/// another router when one is lost.
 class generation_stream {
  public:
   generation_stream(generation_stream&&) noexcept;
@@ -34,7 +38,7 @@ class generation_stream {
   const accepted& info() const { return info_; }
 
   /// Waits for the next piece. Nothing after the last one, whose finish reason is not none. Throws client_error when
-  /// `silence_limit` passes without a piece or the router is lost.
+  /// `silence_limit` passes without a piece or no router is left.
   std::optional<answer_event> next();
 
   /// The request ends with finish_reason::abort; next() gives what comes until then.
@@ -65,21 +69,26 @@ class generation_stream {
 
  private:
   friend class client;
-  generation_stream(caf::actor_system& system, router_actor router);
+  generation_stream(caf::actor_system& system, std::shared_ptr<const resumer_actor> agent);
 
   std::unique_ptr<caf::scoped_actor> sink_;
-  router_actor router_;
+  std::shared_ptr<const resumer_actor> agent_;  ///< ends with the last client and stream that use it
   accepted info_;
   bool ended_ = false;
   std::chrono::milliseconds silence_limit_{600'000};
 };
 
-/// A program's way into a cluster. Everything waits and throws; a program made of actors sends `submit` to router()
+/// A program's way into a cluster. Everything waits and throws; a program made of actors sends `submit` to agent()
 /// instead and gets `answer` messages at its own sink.
 class client {
  public:
   /// Reaches a node. Throws client_error naming the address.
   static client connect(caf::actor_system& system, const std::string& host, std::uint16_t port,
+                        std::chrono::milliseconds timeout = std::chrono::seconds(5));
+
+  /// Reaches the first node that answers; requests go on at the others when one is lost. Throws client_error naming the
+  /// addresses.
+  static client connect(caf::actor_system& system, const std::vector<endpoint>& nodes,
                         std::chrono::milliseconds timeout = std::chrono::seconds(5));
 
   client(caf::actor_system& system, node_actor node, std::chrono::milliseconds timeout = std::chrono::seconds(5));
@@ -95,13 +104,20 @@ class client {
                         const std::function<void(const cluster_view&)>& waits_for = {}) const;
 
   const node_actor& node() const { return node_; }
+  /// To an actor it is a router that is never lost.
+  const resumer_actor& agent() const { return *agent_; }
+  /// The router of the node that was reached; it may be lost.
   const router_actor& router() const { return router_; }
 
  private:
+  client(caf::actor_system& system, node_actor node, std::vector<cluster_door> doors,
+         std::chrono::milliseconds timeout);
+
   caf::actor_system* system_;
   std::chrono::milliseconds timeout_;
   node_actor node_;
   router_actor router_;
+  std::shared_ptr<const resumer_actor> agent_;
 };
 
 }  // namespace troupe

@@ -19,7 +19,8 @@ detokenizer_actor::behavior_type detokenizer::make_behavior() {
 }
 
 void detokenizer::on_open(const open_text& message) {
-  answers_.insert_or_assign(message.request, answer_decoder{vocabulary_, message.stop_strings, message.include_stop});
+  answers_.insert_or_assign(message.request,
+                            opened_answer{{vocabulary_, message.stop_strings, message.include_stop}, message.fold});
 }
 
 text_decoded detokenizer::on_decode(const decode& message) {
@@ -32,14 +33,15 @@ text_decoded detokenizer::on_decode(const decode& message) {
 decoded_piece detokenizer::decode_piece(const answer_piece& piece) {
   decoded_piece result;
   result.request = piece.request;
+  result.fold = piece.fold;
   result.last = piece.last;
   auto answer = answers_.find(piece.request);
-  if (answer == answers_.end()) {
+  if (answer == answers_.end() || answer->second.fold != piece.fold) {
     result.error = "the text of this request is closed";
     return result;
   }
   try {
-    auto decoded = answer->second.feed(piece.tokens, piece.last);
+    auto decoded = answer->second.decoder.feed(piece.tokens, piece.last);
     result.tokens = decoded.tokens;
     result.text = std::move(decoded.text);
     result.stopped = decoded.stopped;

@@ -21,13 +21,18 @@ class detokenizer {
   detokenizer_actor::behavior_type make_behavior();
 
  private:
+  struct opened_answer {
+    answer_decoder decoder;
+    std::uint32_t fold = 0;
+  };
+
   void on_open(const open_text& message);
   text_decoded on_decode(const decode& message);
   decoded_piece decode_piece(const answer_piece& piece);
 
   detokenizer_actor::impl* self_;
   std::shared_ptr<const tokenizer> vocabulary_;
-  std::map<request_id, answer_decoder> answers_;  ///< closed by close_text, the last piece or a stop string
+  std::map<request_id, opened_answer> answers_;  ///< closed by close_text, the last piece or a stop string
 };
 
 using detokenizer_impl = caf::stateful_actor<detokenizer, detokenizer_actor::impl>;

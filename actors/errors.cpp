@@ -11,7 +11,7 @@
 namespace troupe {
 namespace {
 
-constexpr std::array<std::pair<errc, std::string_view>, 15> names{{
+constexpr std::array<std::pair<errc, std::string_view>, 19> names{{
     {errc::invalid_request, "invalid_request"},
     {errc::context_length_exceeded, "context_length_exceeded"},
     {errc::model_not_found, "model_not_found"},
@@ -27,6 +27,10 @@ constexpr std::array<std::pair<errc, std::string_view>, 15> names{{
     {errc::unknown_request, "unknown_request"},
     {errc::text_failed, "text_failed"},
     {errc::incompatible, "incompatible"},
+    {errc::overloaded, "overloaded"},
+    {errc::poison, "poison"},
+    {errc::superseded, "superseded"},
+    {errc::inconsistent, "inconsistent"},
 }};
 
 }  // namespace
@@ -45,9 +49,20 @@ bool from_integer(std::uint8_t value, errc& x) {
 
 caf::error make_failure(errc code, std::string sentence) { return {code, caf::make_message(std::move(sentence))}; }
 
+caf::error make_overload(std::string sentence, std::chrono::milliseconds retry_after) {
+  return {errc::overloaded, caf::make_message(std::move(sentence), static_cast<std::uint64_t>(retry_after.count()))};
+}
+
+std::chrono::milliseconds retry_after(const caf::error& error) {
+  auto context = error.context();
+  if (!context.match_elements<std::string, std::uint64_t>()) return std::chrono::milliseconds{0};
+  return std::chrono::milliseconds{context.get_as<std::uint64_t>(1)};
+}
+
 std::string describe(const caf::error& error) {
   auto context = error.context();
   if (context.match_elements<std::string>()) return context.get_as<std::string>(0);
+  if (context.match_elements<std::string, std::uint64_t>()) return context.get_as<std::string>(0);
   return to_string(error);
 }
 

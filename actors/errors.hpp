@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 
@@ -27,6 +28,10 @@ enum class errc : std::uint8_t {
   unknown_request,          ///< no request of this id is alive here
   text_failed,              ///< the prompt could not be turned into tokens, or tokens into text
   incompatible,             ///< version, protocol, cluster or model differ between members
+  overloaded,               ///< the time it would wait is beyond a bound; try again after the time that is given
+  poison,                   ///< the request crashed a group twice, the second time alone
+  superseded,               ///< the client took the answer up elsewhere
+  inconsistent,             ///< a token that was delivered already came out differently
 };
 
 std::string to_string(errc x);
@@ -50,6 +55,12 @@ caf::error make_failure(errc code, std::string sentence);
 
 /// The sentence inside an error of any category, for people.
 std::string describe(const caf::error& error);
+
+/// An error that says when trying again may help.
+caf::error make_overload(std::string sentence, std::chrono::milliseconds retry_after);
+
+/// After how long the same may succeed; 0: not said.
+std::chrono::milliseconds retry_after(const caf::error& error);
 
 /// The code's name ("queue_full"), or "engine_failed" for an error that is not one of ours.
 std::string code_name(const caf::error& error);

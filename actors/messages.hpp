@@ -14,6 +14,7 @@
 #include "runtime/generation.hpp"
 #include "runtime/ids.hpp"
 #include "runtime/request.hpp"
+#include "runtime/request_key.hpp"
 #include "runtime/scheduler/scheduler_stats.hpp"
 #include "runtime/scheduler/step_outcome.hpp"
 #include "runtime/step_plan.hpp"
@@ -41,6 +42,17 @@ struct cancel {
   request_id request;
 };
 
+/// The client has the request's end; the router may forget it.
+struct acknowledge {
+  request_id request;
+};
+
+/// What a client holds of an answer already, from an earlier submission here or elsewhere.
+struct held_answer {
+  std::vector<token_id> tokens;
+  std::uint64_t text_bytes = 0;  ///< of the text of these tokens
+};
+
 /// The client can take that many more answers.
 struct grant {
   request_id request;
@@ -62,12 +74,14 @@ struct open_text {
   request_id request;
   std::vector<std::string> stop_strings;
   bool include_stop = false;
+  std::uint32_t fold = 0;  ///< counts how often the text was begun; pieces of an older one come back and are dropped
 };
 
 struct answer_piece {
   request_id request;
   std::vector<token_id> tokens;
   bool last = false;  ///< nothing follows: give what was held back
+  std::uint32_t fold = 0;
 };
 
 /// The tokens of one step, for all requests of this router.
@@ -82,6 +96,7 @@ struct decoded_piece {
   bool last = false;         ///< as asked
   bool stopped = false;      ///< a stop string matched; the request's state is closed
   std::string error;         ///< the tokens could not be decoded
+  std::uint32_t fold = 0;    ///< as given
 };
 
 struct text_decoded {
@@ -103,6 +118,19 @@ struct abort_request {
 struct enqueue {
   troupe::epoch epoch;
   generation_request request;
+};
+
+enum class trial_stage : std::uint8_t {
+  begins,  ///< nothing else is under way in the group; the request runs once the router has answered true
+  over,    ///< passed or ended; others run again once the router has answered
+};
+
+/// Rank 0 asks before and after a suspect runs alone, so that the router can tell whose fault a crash in between is.
+struct trial {
+  std::string group;
+  troupe::epoch epoch;
+  request_id request;
+  trial_stage stage = trial_stage::begins;
 };
 
 /// What one step gave to the requests of one router.
@@ -173,6 +201,11 @@ struct router_status {
   std::uint64_t failed = 0;
   std::uint64_t cancelled = 0;
   std::uint64_t stale_dropped = 0;
+  std::uint64_t moved = 0;         ///< submitted to another epoch or group after a loss
+  std::uint64_t resumed = 0;       ///< taken up by a client that held a part already
+  std::uint64_t trials = 0;        ///< suspects that ran alone
+  std::uint64_t poisoned = 0;      ///< ended because they crashed a group twice
+  std::uint64_t inconsistent = 0;  ///< delivered positions that came with another token
   bool draining = false;
 };
 
@@ -204,6 +237,14 @@ bool inspect(I& f, grant& x) {
   return f.object(x).fields(f.field("request", x.request), f.field("answers", x.answers));
 }
 template <class I>
+bool inspect(I& f, acknowledge& x) {
+  return f.object(x).fields(f.field("request", x.request));
+}
+template <class I>
+bool inspect(I& f, held_answer& x) {
+  return f.object(x).fields(f.field("tokens", x.tokens), f.field("text_bytes", x.text_bytes));
+}
+template <class I>
 bool inspect(I& f, tokenize& x) {
   return f.object(x).fields(f.field("prompt", x.prompt));
 }
@@ -214,11 +255,12 @@ bool inspect(I& f, tokenized& x) {
 template <class I>
 bool inspect(I& f, open_text& x) {
   return f.object(x).fields(f.field("request", x.request), f.field("stop_strings", x.stop_strings),
-                            f.field("include_stop", x.include_stop));
+                            f.field("include_stop", x.include_stop), f.field("fold", x.fold));
 }
 template <class I>
 bool inspect(I& f, answer_piece& x) {
-  return f.object(x).fields(f.field("request", x.request), f.field("tokens", x.tokens), f.field("last", x.last));
+  return f.object(x).fields(f.field("request", x.request), f.field("fold", x.fold), f.field("tokens", x.tokens),
+                            f.field("last", x.last));
 }
 template <class I>
 bool inspect(I& f, decode& x) {
@@ -226,8 +268,9 @@ bool inspect(I& f, decode& x) {
 }
 template <class I>
 bool inspect(I& f, decoded_piece& x) {
-  return f.object(x).fields(f.field("request", x.request), f.field("tokens", x.tokens), f.field("text", x.text),
-                            f.field("last", x.last), f.field("stopped", x.stopped), f.field("error", x.error));
+  return f.object(x).fields(f.field("request", x.request), f.field("fold", x.fold), f.field("tokens", x.tokens),
+                            f.field("text", x.text), f.field("last", x.last), f.field("stopped", x.stopped),
+                            f.field("error", x.error));
 }
 template <class I>
 bool inspect(I& f, text_decoded& x) {
@@ -244,6 +287,15 @@ bool inspect(I& f, abort_request& x) {
 template <class I>
 bool inspect(I& f, enqueue& x) {
   return f.object(x).fields(f.field("epoch", x.epoch), f.field("request", x.request));
+}
+template <class I>
+bool inspect(I& f, trial_stage& x) {
+  return inspect_phase(f, x, trial_stage::over);
+}
+template <class I>
+bool inspect(I& f, trial& x) {
+  return f.object(x).fields(f.field("group", x.group), f.field("epoch", x.epoch), f.field("request", x.request),
+                            f.field("stage", x.stage));
 }
 template <class I>
 bool inspect(I& f, tokens_sampled& x) {
@@ -297,6 +349,8 @@ bool inspect(I& f, router_status& x) {
   return f.object(x).fields(f.field("live", x.live), f.field("accepted", x.accepted), f.field("refused", x.refused),
                             f.field("completed", x.completed), f.field("failed", x.failed),
                             f.field("cancelled", x.cancelled), f.field("stale_dropped", x.stale_dropped),
+                            f.field("moved", x.moved), f.field("resumed", x.resumed), f.field("trials", x.trials),
+                            f.field("poisoned", x.poisoned), f.field("inconsistent", x.inconsistent),
                             f.field("draining", x.draining));
 }
 template <class I>

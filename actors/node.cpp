@@ -164,7 +164,9 @@ void node::tell_router() {
   for (const auto& group : view_.groups) {
     message.ended.insert(message.ended.end(), group.ended.begin(), group.ended.end());
     if (group.phase != group_phase::serving) continue;
-    if (auto leader = leader_of(group)) message.groups.push_back({group.name, epoch{group.epoch}, std::move(leader)});
+    if (auto leader = leader_of(group))
+      message.groups.push_back(
+          {group.name, epoch{group.epoch}, std::move(leader), group.members.front().node == options_.name});
   }
   message.hopeless =
       !view_.groups.empty() && std::all_of(view_.groups.begin(), view_.groups.end(),

@@ -21,26 +21,40 @@ struct submit {
   generation what;
   answer_sink_actor sink;
   std::uint32_t credit = 32;  ///< answers the sink takes before its first `grant`
+  request_key key{};          ///< the client's name for the request everywhere; none: it cannot be asked for again
+  bool keep = false;          ///< with a key: the client may come back, so its loss does not end the request at once
+  held_answer have{};         ///< what the client holds already; nothing of it is sent again
 };
 
 struct serving_groups;
 
 /// ROUTER: owns a request from accept to last token.
 using router_actor = caf::typed_actor<
-    // Accepts a request, or says why not.
+    // Accepts a request, or says why not. A key that is known attaches the new sink to the request there is.
     caf::result<accepted>(submit),
     // The client wants no more of a request.
     caf::result<void>(cancel),
     // The client can take more of a request.
     caf::result<void>(grant),
+    // The client has the end of a request.
+    caf::result<void>(acknowledge),
     // A step of a group gave something to requests of this router.
     caf::result<void>(tokens_sampled),
+    // A group is about to run a suspect of this router alone, or has; false: nobody waits for the request any more.
+    caf::result<bool>(trial),
     // Which groups serve, in which epoch; from the node, again and again.
     caf::result<void>(serving_groups),
     // Accepts nothing more; answered when every request has ended.
     caf::result<void>(drain),
     // Counters for status and metrics.
     caf::result<router_status>(get_status)>;
+
+/// RESUMER: a program's own agent towards the routers of a cluster. To its clients it is a router that is never lost.
+using resumer_actor = caf::typed_actor<
+    // As a router does; what is asked outlives the router that is asked.
+    caf::result<accepted>(submit), caf::result<void>(cancel), caf::result<void>(grant),
+    // From whichever router has the request.
+    caf::result<void>(answer)>;
 
 /// TOKENIZER (a pool of them): text and chat messages to token ids.
 using tokenizer_actor = caf::typed_actor<
@@ -85,6 +99,7 @@ struct serving_group {
   std::string name;
   troupe::epoch epoch;
   scheduler_rank_actor leader;
+  bool local = false;  ///< led from the router's own machine
 };
 
 /// All groups that take requests now.
@@ -152,11 +167,13 @@ struct node_reported {
 template <class I>
 bool inspect(I& f, submit& x) {
   return f.object(x).fields(f.field("ticket", x.ticket), f.field("what", x.what), f.field("sink", x.sink),
-                            f.field("credit", x.credit));
+                            f.field("credit", x.credit), f.field("key", x.key), f.field("keep", x.keep),
+                            f.field("have", x.have));
 }
 template <class I>
 bool inspect(I& f, serving_group& x) {
-  return f.object(x).fields(f.field("name", x.name), f.field("epoch", x.epoch), f.field("leader", x.leader));
+  return f.object(x).fields(f.field("name", x.name), f.field("epoch", x.epoch), f.field("leader", x.leader),
+                            f.field("local", x.local));
 }
 template <class I>
 bool inspect(I& f, serving_groups& x) {
@@ -226,9 +243,11 @@ CAF_ADD_TYPE_ID(troupe, (troupe::node_actor))
 CAF_ADD_TYPE_ID(troupe, (troupe::topology_actor))
 CAF_ADD_TYPE_ID(troupe, (troupe::scheduler_rank_actor))
 CAF_ADD_TYPE_ID(troupe, (std::vector<troupe::scheduler_rank_actor>))
+CAF_ADD_TYPE_ID(troupe, (troupe::acknowledge))
+CAF_ADD_TYPE_ID(troupe, (troupe::trial))
 CAF_END_TYPE_ID_BLOCK(troupe)
 
 namespace troupe {
 /// Members whose numbers differ refuse each other.
-inline constexpr int protocol_version = 1;
+inline constexpr int protocol_version = 2;
 }  // namespace troupe

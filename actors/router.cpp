@@ -13,7 +13,11 @@ namespace troupe {
 namespace {
 
 constexpr std::chrono::milliseconds tick_interval{250};
-constexpr int attempts_max = 3;
+constexpr std::size_t waiting_judged = 8;  // with fewer, one long prompt would stand for a queue
+
+std::chrono::milliseconds since(request_record::time_point then, request_record::time_point now) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(now - then);
+}
 
 }  // namespace
 
@@ -27,21 +31,15 @@ router::router(router_actor::impl* self, std::vector<tokenizer_actor> tokenizers
 
 router_actor::behavior_type router::make_behavior() {
   self_->set_error_handler([](caf::scheduled_actor*, caf::error&) {});  // a peer's refusal must not end the router
-  self_->set_down_handler([this](caf::scheduled_actor*, caf::down_msg& down) {
-    watched_.erase(down.source);
-    for (auto entry = records_.begin(); entry != records_.end();) {
-      auto next = std::next(entry);
-      if (entry->second.sink.address() == down.source)
-        fail(entry, make_failure(errc::cancelled, "the client is gone"), finish_reason::abort);
-      entry = next;
-    }
-  });
+  self_->set_down_handler([this](caf::scheduled_actor*, caf::down_msg& down) { on_sink_lost(down.source); });
   tick();
   return {
       [this](submit& message) { return on_submit(message); },
       [this](const cancel& message) { on_cancel(message); },
       [this](const grant& message) { on_grant(message); },
+      [this](const acknowledge& message) { on_acknowledge(message); },
       [this](tokens_sampled& message) { on_tokens(message); },
+      [this](const trial& message) { return on_trial(message); },
       [this](serving_groups& message) { on_groups(message); },
       [this](drain) { return on_drain(); },
       [this](get_status) { return on_status(); },
@@ -49,43 +47,46 @@ router_actor::behavior_type router::make_behavior() {
 }
 
 caf::result<accepted> router::on_submit(submit& message) {
-  if (auto fault = find_fault(message)) {
+  auto fingerprint = fingerprint_of(message.what);
+  if (message.key)
+    if (auto known = keys_.find(message.key); known != keys_.end())
+      return attach(records_.at(known->second), message, fingerprint);
+  if (auto fault = find_fault(message, fingerprint)) {
     ++status_.refused;
     return fault;
   }
   request_id id{next_request_++};
-  auto now = self_->clock().now();
-  auto limit = message.what.deadline_ms == 0
-                   ? options_.request_limit
-                   : std::min(options_.request_limit, std::chrono::milliseconds(message.what.deadline_ms));
   auto& what = message.what;
-  record entry{{id, {}, 0, std::move(what.sampling), std::move(what.stops), what.priority},
-               message.ticket,
-               message.sink,
-               std::move(what.stop_strings),
-               what.include_stop,
-               answer_stream{message.credit},
-               self_->make_response_promise<accepted>(),
-               {},
-               {},
-               {},
-               finish_reason::none,
-               0,
-               0,
-               now + limit,
-               now};
-  auto acceptance = entry.acceptance;
-  records_.emplace(id, std::move(entry));
-  if (watched_.insert(message.sink.address()).second) self_->monitor(message.sink);
+  auto now = self_->clock().now();
+  auto limit = what.deadline_ms == 0 ? options_.request_limit
+                                     : std::min(options_.request_limit, std::chrono::milliseconds(what.deadline_ms));
+  auto& entry = records_[id];
+  entry.id = id;
+  entry.key = message.key;
+  entry.fingerprint = fingerprint;
+  if (entry.key) keys_[entry.key] = id;
+  if (what.draw_seed) what.sampling.seed = entry.key ? seed_of(entry.key) : seed_of({id.value, fingerprint});
+  entry.drawn_seed = what.draw_seed;
+  entry.request = {id, {}, 0, std::move(what.sampling), std::move(what.stops), what.priority, 0};
+  entry.stop_strings = std::move(what.stop_strings);
+  entry.include_stop = what.include_stop;
+  entry.created = entry.moved = now;
+  entry.deadline = now + limit;
+  if (!message.have.tokens.empty()) ++status_.resumed;
+  set_sink(entry, message);
+  entry.have = std::move(message.have.tokens);
+  entry.acceptances.push_back(self_->make_response_promise<accepted>());
+  auto acceptance = entry.acceptances.back();
   self_->request(tokenizers_[id.value % tokenizers_.size()], options_.text_timeout, tokenize{std::move(what.prompt)})
       .then([this, id](tokenized& result) { on_tokenized(id, result); },
             [this, id](const caf::error& reason) {
-              if (auto found = records_.find(id); found != records_.end()) refuse(found, reason);
+              if (auto found = records_.find(id); found != records_.end()) fail(found->second, reason);
             });
   return acceptance;
 }
 
-caf::error router::find_fault(const submit& message) const {
+/// What can be said without any work for the request comes first.
+caf::error router::find_fault(const submit& message, std::uint64_t fingerprint) const {
   const auto& what = message.what;
   if (!message.sink) return make_failure(errc::invalid_request, "the request names no answer sink");
   if (!drained_.empty() || status_.draining)
@@ -93,31 +94,132 @@ caf::error router::find_fault(const submit& message) const {
   if (!what.model.empty() && what.model != options_.model.name)
     return make_failure(errc::model_not_found, fmt::format("model '{}' is not served; this cluster serves '{}'",
                                                            what.model, options_.model.name));
+  if (groups_.empty())
+    return make_failure(errc::not_ready, "no group serves yet; `troupe status` says what is waited for");
+  if (live() >= options_.live_max)
+    return make_failure(errc::queue_full,
+                        fmt::format("{} requests are being served and no more may be; try again later", live()));
+  if (quarantine_.refuses(fingerprint, self_->clock().now()))
+    return make_failure(errc::poison, "this request has crashed a group twice and is refused for 10 minutes");
+  // A client that holds a part was accepted once: it is not refused for the load.
+  if (message.have.tokens.empty())
+    if (auto overload = find_overload()) return overload;
   auto stops = what.stops;
   stops.max_tokens = std::max(stops.max_tokens, 1U);  // 0 means up to the end of the context
   for (const auto& fault :
        {find_error(what.sampling, options_.model.vocabulary_size), find_error(stops, options_.model.vocabulary_size),
         stop_matcher::problem_with(what.stop_strings)})
     if (!fault.empty()) return make_failure(errc::invalid_request, fault);
-  if (groups_.empty())
-    return make_failure(errc::not_ready, "no group serves yet; `troupe status` says what is waited for");
-  if (records_.size() >= options_.live_max)
-    return make_failure(
-        errc::queue_full,
-        fmt::format("{} requests are being served and no more may be; try again later", records_.size()));
+  auto unknown = [this](token_id token) { return token < 0 || token >= options_.model.vocabulary_size; };
+  if (message.have.tokens.size() > options_.model.context_tokens ||
+      std::any_of(message.have.tokens.begin(), message.have.tokens.end(), unknown))
+    return make_failure(errc::invalid_request, "the tokens the client holds are none of this model");
   return {};
+}
+
+/// Some group's median request must have got its first token in time.
+caf::error router::find_overload() const {
+  if (options_.queue_age_limit.count() == 0) return {};
+  auto best = ~std::uint64_t{0};
+  for (const auto& [group, ignored] : groups_) {
+    auto found = queue_ms_.find(group);
+    best = std::min(best, found == queue_ms_.end() ? 0 : found->second);
+  }
+  auto limit = static_cast<std::uint64_t>(options_.queue_age_limit.count());
+  if (best <= limit) return {};
+  return make_overload(fmt::format("half of the requests that wait have waited for {} ms, and {} ms is the bound; try "
+                                   "again later",
+                                   best, limit),
+                       std::chrono::milliseconds(best));
+}
+
+/// The key is known: the new sink gets the request that there is, from where the client stands.
+caf::result<accepted> router::attach(request_record& entry, submit& message, std::uint64_t fingerprint) {
+  auto same_seed =
+      message.what.draw_seed ? entry.drawn_seed : entry.request.sampling.seed == message.what.sampling.seed;
+  if (!message.sink || fingerprint != entry.fingerprint || !same_seed) {
+    ++status_.refused;
+    return make_failure(
+        errc::invalid_request,
+        fmt::format("key {} names another request; make a new key for a new request", to_string(entry.key)));
+  }
+  ++status_.resumed;
+  spdlog::debug("request-resumed request={} have={} tokens={}", entry.id.value, message.have.tokens.size(),
+                entry.request.tokens.size());
+  auto acceptance = acceptance_of(entry);
+  set_sink(entry, message);
+  revive(entry);
+  if (entry.failure) {
+    entry.stream.add(*entry.failure);
+    deliver(entry);
+    return acceptance;
+  }
+  if (!entry.tokenized()) {
+    entry.have = std::move(message.have.tokens);
+  } else {
+    adopt(entry, message.have.tokens);
+    begin_text(entry);
+  }
+  if (entry.admitted) return acceptance;
+  entry.acceptances.push_back(self_->make_response_promise<accepted>());
+  return entry.acceptances.back();
+}
+
+void router::set_sink(request_record& entry, submit& message) {
+  if (entry.sink && entry.sink != message.sink && !entry.ended) {
+    answer_event event;
+    event.finish = finish_reason::error;
+    event.error_code = to_string(errc::superseded);
+    event.error = "the client took this answer up elsewhere";
+    self_->send(entry.sink, answer{entry.ticket, entry.id, std::move(event)});
+  }
+  entry.sink = message.sink;
+  entry.ticket = message.ticket;
+  entry.keep = message.keep && message.key;
+  entry.moved = self_->clock().now();
+  answer_progress had{static_cast<std::uint32_t>(message.have.tokens.size()), message.have.text_bytes};
+  entry.stream = answer_stream{message.credit, had};
+  if (watched_.insert(message.sink.address()).second) self_->monitor(message.sink);
+}
+
+/// What a client holds was delivered, here or elsewhere, and never changes: where the record differs or is behind, it
+/// goes on from what the client holds.
+void router::adopt(request_record& entry, const std::vector<token_id>& have) {
+  auto& tokens = entry.request.tokens;
+  auto output = tokens.begin() + entry.request.prompt_tokens;
+  auto common = std::mismatch(have.begin(), have.end(), output, tokens.end()).first - have.begin();
+  if (common == std::ssize(have)) return;
+  spdlog::warn("request-adopted request={} common={} tokens={} held={}", entry.id.value, common, entry.output_tokens(),
+               have.size());
+  abort_in_group(entry);
+  set_group(entry, nullptr);
+  entry.trial_epoch.reset();
+  tokens.resize(entry.request.prompt_tokens + static_cast<std::size_t>(common));
+  tokens.insert(tokens.end(), have.begin() + common, have.end());
+  entry.details.resize(std::min(entry.details.size(), static_cast<std::size_t>(common)));
+  entry.ending = finish_reason::none;
+  entry.by_string = false;
+  place(entry);
+}
+
+/// An ended request is delivered once more.
+void router::revive(request_record& entry) {
+  if (!entry.ended) return;
+  entry.ended = false;
+  --ended_;
 }
 
 void router::on_tokenized(request_id id, tokenized& result) {
   auto found = records_.find(id);
-  if (found == records_.end()) return;
-  auto& request = found->second.request;
+  if (found == records_.end() || found->second.failure) return;
+  auto& entry = found->second;
+  auto& request = entry.request;
   const auto context = options_.model.context_tokens;
   const auto prompt_tokens = static_cast<std::uint32_t>(result.tokens.size());
   if (result.tokens.empty())
-    return refuse(found, make_failure(errc::invalid_request, "the prompt is empty; give at least one token"));
+    return refuse(entry, make_failure(errc::invalid_request, "the prompt is empty; give at least one token"));
   if (prompt_tokens >= context)
-    return refuse(found,
+    return refuse(entry,
                   make_failure(errc::context_length_exceeded,
                                fmt::format("the prompt has {} tokens and the model's context is {} tokens, prompt "
                                            "and answer together; shorten the prompt",
@@ -125,251 +227,76 @@ void router::on_tokenized(request_id id, tokenized& result) {
   auto bad = std::find_if(result.tokens.begin(), result.tokens.end(),
                           [&](token_id t) { return t < 0 || t >= options_.model.vocabulary_size; });
   if (bad != result.tokens.end())
-    return refuse(found, make_failure(errc::invalid_request,
+    return refuse(entry, make_failure(errc::invalid_request,
                                       fmt::format("the prompt has token id {}, and the model's ids are 0 to {}", *bad,
                                                   options_.model.vocabulary_size - 1)));
+  auto room = context - prompt_tokens;
+  if (entry.have.size() > room)
+    return refuse(entry, make_failure(errc::invalid_request,
+                                      fmt::format("the client holds {} tokens and the context has room for {}",
+                                                  entry.have.size(), room)));
   request.tokens = std::move(result.tokens);
   request.prompt_tokens = prompt_tokens;
-  auto room = context - prompt_tokens;
   request.stops.max_tokens = request.stops.max_tokens == 0 ? room : std::min(request.stops.max_tokens, room);
-  self_->send(detokenizer_, open_text{id, found->second.stop_strings, found->second.include_stop});
-  place(found->second);
+  request.tokens.insert(request.tokens.end(), entry.have.begin(), entry.have.end());
+  entry.have = {};
+  begin_text(entry);
+  place(entry);
 }
 
-/// Gives a request to the group with the fewest requests of this router; without any it waits for one.
-void router::place(record& entry) {
-  const serving_group* best = nullptr;
-  auto load = [this](const std::string& group) {
-    return std::count_if(records_.begin(), records_.end(), [&](const auto& r) { return r.second.group == group; });
-  };
-  std::ptrdiff_t best_load = 0;
-  for (const auto& [group_name, group] : groups_) {
-    auto group_load = load(group_name);
-    if (best && group_load >= best_load) continue;
-    best = &group;
-    best_load = group_load;
-  }
-  if (!best) {
-    entry.group.clear();
-    return;
-  }
-  entry.group = best->name;
-  entry.epoch = best->epoch;
-  auto id = entry.request.id;
-  self_->request(best->leader, options_.enqueue_timeout, enqueue{best->epoch, entry.request})
-      .then([this, id] { on_admitted(id); },
-            [this, id, at = best->epoch](const caf::error& reason) { on_enqueue_failed(id, at, reason); });
-}
-
-void router::on_admitted(request_id id) {
-  auto found = records_.find(id);
-  if (found == records_.end() || !found->second.acceptance.pending()) return;
-  ++status_.accepted;
-  spdlog::debug("request-accepted request={} group={} epoch={} prompt_tokens={}", id.value, found->second.group,
-                found->second.epoch.value, found->second.request.prompt_tokens);
-  found->second.acceptance.deliver(accepted{id, found->second.request.prompt_tokens, options_.model.name});
-}
-
-void router::on_enqueue_failed(request_id id, troupe::epoch at, const caf::error& reason) {
-  auto found = records_.find(id);
-  if (found == records_.end() || found->second.epoch != at) return;
-  auto& entry = found->second;
-  if (entry.acceptance.pending()) {
-    auto gone = reason.category() != caf::type_id_v<errc>;
-    // The group is lost and its node has not said so yet: another one may serve.
-    if (gone && ++entry.attempts < attempts_max && groups_.erase(entry.group) > 0 && !groups_.empty())
-      return place(entry);
-    return refuse(found,
-                  gone ? make_failure(errc::rank_lost, "the group was lost while it was asked; try again") : reason);
-  }
-  // Accepted before: it waits for its group's next epoch, or for room, until its deadline.
-  entry.group.clear();
-  entry.epoch = {};
+accepted router::acceptance_of(const request_record& entry) const {
+  return {entry.id, entry.request.prompt_tokens, options_.model.name};
 }
 
 void router::on_cancel(const cancel& message) {
-  if (auto found = records_.find(message.request); found != records_.end())
-    fail(found, make_failure(errc::cancelled, "cancelled by the client"), finish_reason::abort);
+  auto found = records_.find(message.request);
+  if (found == records_.end() || found->second.ended) return;
+  found->second.keep = false;
+  fail(found->second, make_failure(errc::cancelled, "cancelled by the client"), finish_reason::abort);
 }
 
 void router::on_grant(const grant& message) {
   auto found = records_.find(message.request);
-  if (found == records_.end()) return;
+  if (found == records_.end() || found->second.ended) return;
   found->second.stream.grant(message.answers);
   found->second.moved = self_->clock().now();
-  deliver(found);
+  deliver(found->second);
 }
 
-void router::on_tokens(tokens_sampled& message) {
-  std::vector<answer_piece> pieces;
-  for (auto& update : message.updates) {
-    auto found = records_.find(update.request);
-    if (found == records_.end()) continue;  // it ended here first: cancelled, or a stop string
-    auto& entry = found->second;
-    if (entry.group != message.group || entry.epoch != message.epoch || entry.ending != finish_reason::none) {
-      ++status_.stale_dropped;
-      continue;
-    }
-    apply(entry, update, pieces);
-  }
-  tell_text(std::move(pieces));
+void router::on_acknowledge(const acknowledge& message) {
+  auto found = records_.find(message.request);
+  if (found != records_.end() && found->second.ended) forget(message.request);
 }
 
-/// Appends the tokens of a step by position: one that is there already is dropped, a gap cannot happen.
-void router::apply(record& entry, request_update& update, std::vector<answer_piece>& pieces) {
-  answer_piece piece{entry.request.id, {}, update.finish != finish_reason::none};
-  for (auto& token : update.tokens) {
-    if (token.position < entry.request.tokens.size()) {
-      ++status_.stale_dropped;
-      continue;
-    }
-    if (token.position > entry.request.tokens.size()) {
-      auto found = records_.find(entry.request.id);
-      return fail(found, make_failure(errc::engine_failed, fmt::format("the group gave position {} after position {}",
-                                                                       token.position, entry.request.tokens.size())));
-    }
-    if (token.position == entry.request.prompt_tokens) entry.cached_tokens = update.cached_tokens;
-    entry.request.tokens.push_back(token.token);
-    piece.tokens.push_back(token.token);
-    auto answer_position = token.position - entry.request.prompt_tokens;
-    entry.untold.push_back({answer_position, token.token, token.logprob, std::move(token.top)});
-  }
-  // The id that ended the sequence is counted and listed, but is no text.
-  if (update.finish == finish_reason::stop && !piece.tokens.empty()) piece.tokens.pop_back();
-  entry.ending = update.finish;
-  pieces.push_back(std::move(piece));
-}
-
-void router::tell_text(std::vector<answer_piece> pieces) {
-  if (pieces.empty()) return;
-  std::vector<request_id> asked;
-  for (const auto& piece : pieces)
-    asked.push_back(piece.request);
-  self_->request(detokenizer_, options_.text_timeout, decode{std::move(pieces)})
-      .then([this](text_decoded& message) { on_text(message); },
-            [this, asked](const caf::error& reason) {
-              for (auto id : asked)
-                if (auto found = records_.find(id); found != records_.end())
-                  fail(found, make_failure(errc::text_failed, describe(reason)));
-            });
-}
-
-void router::on_text(text_decoded& message) {
-  for (auto& piece : message.pieces) {
-    auto found = records_.find(piece.request);
-    if (found == records_.end()) continue;
-    auto& entry = found->second;
-    if (!piece.error.empty()) {
-      fail(found, make_failure(errc::text_failed, piece.error));
-      continue;
-    }
-    auto told = entry.untold.begin() + std::min<std::ptrdiff_t>(piece.tokens, std::ssize(entry.untold));
-    if (piece.last && !piece.stopped) told = entry.untold.end();  // with the id that ended it and is no text
-    answer_event event;
-    event.tokens.assign(std::make_move_iterator(entry.untold.begin()), std::make_move_iterator(told));
-    entry.untold.erase(entry.untold.begin(), told);
-    event.text = std::move(piece.text);
-    if (piece.stopped) {
-      if (entry.ending == finish_reason::none) abort_in_group(entry);
-      entry.request.tokens.resize(entry.request.tokens.size() - entry.untold.size());
-      entry.ending = finish_reason::stop;
-      event.finish = finish_reason::stop;
-    } else if (piece.last) {
-      event.finish = entry.ending;
-    }
-    if (event.finish != finish_reason::none) event.usage = usage_of(entry);
-    entry.stream.add(std::move(event));
-    deliver(found);
-  }
-}
-
-/// Sends what the client's credit allows, and forgets the request once its last piece is out.
-void router::deliver(record_map::iterator entry) {
-  auto& [id, request] = *entry;
-  while (auto event = request.stream.take()) {
-    request.moved = self_->clock().now();
-    self_->send(request.sink, answer{request.ticket, id, std::move(*event)});
-  }
-  if (!request.stream.finished()) return;
-  ++status_.completed;
-  spdlog::debug("request-completed request={} finish={} tokens={}", id.value, to_string(request.ending),
-                request.request.tokens.size() - request.request.prompt_tokens);
-  forget(entry);
-}
-
-/// Ends a request that no group has admitted: the error is the answer to `submit`.
-void router::refuse(record_map::iterator entry, const caf::error& reason) {
-  ++status_.refused;
-  entry->second.acceptance.deliver(reason);
-  forget(entry);
-}
-
-/// Ends an accepted request with one error; it needs no credit, so that a stalled client learns of it too.
-void router::fail(record_map::iterator entry, const caf::error& reason, finish_reason how) {
-  auto& [id, request] = *entry;
-  abort_in_group(request);
-  if (request.acceptance.pending()) return refuse(entry, reason);
-  ++(how == finish_reason::abort ? status_.cancelled : status_.failed);
-  spdlog::info("request-ended request={} group={} epoch={} reason={} sentence=\"{}\"", id.value, request.group,
-               request.epoch.value, code_name(reason), describe(reason));
-  answer_event event;
-  event.finish = how;
-  event.usage = usage_of(request);
-  event.error = describe(reason);
-  event.error_code = code_name(reason);
-  self_->send(request.sink, answer{request.ticket, id, std::move(event)});
-  forget(entry);
-}
-
-void router::abort_in_group(const record& entry) {
-  auto group = groups_.find(entry.group);
-  if (group == groups_.end() || group->second.epoch != entry.epoch || entry.ending != finish_reason::none) return;
-  self_->send(group->second.leader, abort_request{entry.epoch, entry.request.id});
-}
-
-void router::forget(record_map::iterator entry) {
-  self_->send(detokenizer_, close_text{entry->first});
-  records_.erase(entry);
-  if (!records_.empty()) return;
-  for (auto& promise : drained_)
-    promise.deliver();
-  drained_.clear();
-}
-
-/// A group whose epoch is over gives its requests back; they go, with the tokens they have, to whichever group serves.
-void router::on_groups(serving_groups& message) {
-  std::map<std::string, serving_group> groups;
-  for (auto& group : message.groups)
-    groups.emplace(group.name, std::move(group));
-  groups_ = std::move(groups);
-  std::vector<request_id> lost;
+/// A client that may come back leaves its requests running for a while; the others' end with it.
+void router::on_sink_lost(const caf::actor_addr& sink) {
+  watched_.erase(sink);
+  std::vector<request_id> left;
   for (auto& [id, entry] : records_) {
-    if (entry.request.tokens.empty() || entry.ending != finish_reason::none) continue;
-    auto group = groups_.find(entry.group);
-    if (group != groups_.end() && group->second.epoch == entry.epoch) continue;
-    if (message.hopeless) {
-      lost.push_back(id);
-      continue;
-    }
-    if (!entry.group.empty())
-      spdlog::info("request-moved request={} group={} epoch={} tokens={}", id.value, entry.group, entry.epoch.value,
-                   entry.request.tokens.size());
-    place(entry);
+    if (!entry.sink || entry.sink.address() != sink) continue;
+    entry.sink = nullptr;
+    entry.moved = self_->clock().now();
+    if (!entry.keep) left.push_back(id);
   }
-  for (auto id : lost)
-    fail(records_.find(id), make_failure(errc::rank_lost, "no group can serve any more: " + message.why));
+  for (auto id : left) {
+    auto& entry = records_.at(id);
+    if (entry.ended)
+      forget(id);
+    else
+      fail(entry, make_failure(errc::cancelled, "the client is gone"), finish_reason::abort);
+  }
 }
 
 caf::result<void> router::on_drain() {
   status_.draining = true;
-  if (records_.empty()) return caf::unit;
+  if (live() == 0) return caf::unit;
   drained_.push_back(self_->make_response_promise<void>());
   return drained_.back();
 }
 
 router_status router::on_status() const {
   auto status = status_;
-  status.live = records_.size();
+  status.live = live();
   return status;
 }
 
@@ -377,23 +304,43 @@ void router::tick() {
   auto now = self_->clock().now();
   for (auto entry = records_.begin(); entry != records_.end();) {
     auto next = std::next(entry);
-    auto& request = entry->second;
-    if (now >= request.deadline)
-      fail(entry, make_failure(errc::deadline_exceeded, "the request's time is over"));
-    else if (request.stream.stalled() && now - request.moved >= options_.stall_limit)
-      fail(entry, make_failure(errc::client_too_slow,
-                               fmt::format("the client took nothing for {} s", options_.stall_limit.count() / 1000)));
+    check_limits(entry, now);
     entry = next;
   }
+  measure_queues(now);
   self_->run_delayed(tick_interval, [this] { tick(); });
 }
 
-usage router::usage_of(const record& entry) const {
-  const auto& request = entry.request;
-  auto prompt = static_cast<std::size_t>(request.prompt_tokens);
-  return {request.prompt_tokens,
-          static_cast<std::uint32_t>(request.tokens.size() - std::min(prompt, request.tokens.size())),
-          entry.cached_tokens};
+void router::check_limits(record_map::iterator found, time_point now) {
+  auto& entry = found->second;
+  if (entry.ended) {
+    if (since(entry.moved, now) >= options_.keep_ended || ended_ > options_.ended_max) forget(entry.id);
+  } else if (now >= entry.deadline) {
+    fail(entry, make_failure(errc::deadline_exceeded, "the request's time is over"));
+  } else if (!entry.admitted && entry.group.empty() && since(entry.created, now) >= options_.admission_limit) {
+    fail(entry, make_failure(errc::not_ready, fmt::format("no group took the request within {} s; try again later",
+                                                          options_.admission_limit.count() / 1000)));
+  } else if (!entry.sink && since(entry.moved, now) >= options_.return_limit && !entry.text_done) {
+    fail(entry, make_failure(errc::cancelled, "the client did not come back"), finish_reason::abort);
+  } else if (entry.sink && entry.stream.stalled() && since(entry.moved, now) >= options_.stall_limit) {
+    fail(entry, make_failure(errc::client_too_slow,
+                             fmt::format("the client took nothing for {} s", options_.stall_limit.count() / 1000)));
+  }
+}
+
+/// How long the median of the requests has waited that have no token from their group yet.
+void router::measure_queues(time_point now) {
+  std::map<std::string, std::vector<std::uint64_t>> ages;
+  for (const auto& [id, entry] : records_)
+    if (entry.waits_since && !entry.ended)
+      ages[entry.group].push_back(static_cast<std::uint64_t>(since(*entry.waits_since, now).count()));
+  queue_ms_.clear();
+  for (auto& [group, waits] : ages) {
+    if (waits.size() < waiting_judged) continue;
+    auto middle = waits.begin() + std::ssize(waits) / 2;
+    std::nth_element(waits.begin(), middle, waits.end());
+    queue_ms_[group] = *middle;
+  }
 }
 
 }  // namespace troupe

@@ -7,8 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "actors/answer_stream.hpp"
 #include "actors/protocol.hpp"
+#include "actors/quarantine.hpp"
+#include "actors/request_record.hpp"
 
 namespace troupe {
 
@@ -17,6 +18,7 @@ struct model_facts {
   std::string name;
   std::int32_t vocabulary_size = 0;
   std::uint32_t context_tokens = 0;
+  std::vector<token_id> eos_ids{};
 };
 
 struct router_options {
@@ -24,15 +26,25 @@ struct router_options {
   model_facts model;
   std::uint64_t first_request = 1;  ///< ids count up from here; unequal for every start of every router of a cluster
   std::size_t live_max = 4096;      ///< requests not ended; one more is refused
+  std::size_t ended_max = 1024;     ///< ended requests kept until they are acknowledged; the oldest goes first
   std::chrono::milliseconds request_limit{600'000};   ///< from acceptance to the last token
   std::chrono::milliseconds stall_limit{60'000};      ///< without credit while something waits
   std::chrono::milliseconds text_timeout{30'000};     ///< for an answer of tokenizer or detokenizer
   std::chrono::milliseconds enqueue_timeout{10'000};  ///< for an answer of a group
+  std::chrono::milliseconds admission_limit{30'000};  ///< for a group to admit it; then it is refused
+  std::chrono::milliseconds return_limit{10'000};     ///< for a client that may come back, after its loss
+  std::chrono::milliseconds keep_ended{60'000};       ///< an ended request whose end nobody has acknowledged
+  std::chrono::milliseconds verdict_limit{1'500};     ///< for the word why a group is gone, before its requests move
+  std::chrono::milliseconds queue_age_limit{2'000};   ///< of the median request that waits for its first token; 0: none
 };
 
 /// Owns every request from acceptance to its last token: the prompt's ids, the settings, the tokens so far. It asks a
 /// tokenizer, picks a group, numbers the group's tokens by position, has them turned into text and gives them to the
 /// client against credit. When a group's epoch ends, its requests are submitted again with the tokens they have.
+///
+/// Exactly once: a request has one record for its key, whoever asks for it and how often; each token and byte has one
+/// position; the end is kept until the client has acknowledged it. router.cpp is the client's side, router_answers.cpp
+/// the way of tokens to text to the client, router_groups.cpp the groups' side with losses and suspects.
 class router {
  public:
   static inline const char* name = "router";
@@ -43,59 +55,72 @@ class router {
   router_actor::behavior_type make_behavior();
 
  private:
-  using time_point = caf::actor_clock::time_point;
-
-  /// One request. `tokens` is the truth; everything else can be made again from it.
-  struct record {
-    generation_request request;  ///< tokens: the prompt, then the output
-    std::uint64_t ticket = 0;
-    answer_sink_actor sink;
-    std::vector<std::string> stop_strings;
-    bool include_stop = false;
-    answer_stream stream;
-    caf::typed_response_promise<accepted> acceptance;  ///< pending until a group has admitted it
-    std::string group;                                 ///< empty: waits for a group
-    troupe::epoch epoch;
-    std::vector<answer_token> untold;  ///< tokens whose text is still with the detokenizer
-    finish_reason ending = finish_reason::none;
-    std::uint32_t cached_tokens = 0;
-    int attempts = 0;  ///< of groups that were gone when it was given to them
-    time_point deadline;
-    time_point moved;  ///< when the client last took something
-  };
-  using record_map = std::map<request_id, record>;
+  using time_point = request_record::time_point;
+  using record_map = std::map<request_id, request_record>;
 
   caf::result<accepted> on_submit(submit& message);
   void on_cancel(const cancel& message);
   void on_grant(const grant& message);
+  void on_acknowledge(const acknowledge& message);
   void on_tokens(tokens_sampled& message);
+  caf::result<bool> on_trial(const trial& message);
   void on_groups(serving_groups& message);
   caf::result<void> on_drain();
   router_status on_status() const;
+  void on_sink_lost(const caf::actor_addr& sink);
 
-  caf::error find_fault(const submit& message) const;
+  // router.cpp
+  caf::error find_fault(const submit& message, std::uint64_t fingerprint) const;
+  caf::error find_overload() const;
+  caf::result<accepted> attach(request_record& entry, submit& message, std::uint64_t fingerprint);
+  void set_sink(request_record& entry, submit& message);
+  void adopt(request_record& entry, const std::vector<token_id>& have);
+  void revive(request_record& entry);
   void on_tokenized(request_id id, tokenized& result);
-  void place(record& entry);
-  void on_enqueue_failed(request_id id, troupe::epoch at, const caf::error& reason);
-  void on_admitted(request_id id);
-  void apply(record& entry, request_update& update, std::vector<answer_piece>& pieces);
+  accepted acceptance_of(const request_record& entry) const;
+  void tick();
+  void check_limits(record_map::iterator entry, time_point now);
+  void measure_queues(time_point now);
+  std::size_t live() const { return records_.size() - ended_; }
+
+  // router_groups.cpp
+  void place(request_record& entry);
+  void set_group(request_record& entry, const serving_group* group);
+  void on_admitted(request_id placement);
+  void on_enqueue_failed(request_id placement, const caf::error& reason);
+  bool judge(request_record& entry, const std::set<troupe::epoch>& tried, time_point now);
+  void abort_in_group(request_record& entry);
+  request_record* find_placement(request_id placement);
+
+  // router_answers.cpp
+  void apply(request_record& entry, request_update& update, std::vector<answer_piece>& pieces);
+  bool finish_if_complete(request_record& entry);
+  void begin_text(request_record& entry);
   void tell_text(std::vector<answer_piece> pieces);
   void on_text(text_decoded& message);
-  void deliver(record_map::iterator entry);
-  void refuse(record_map::iterator entry, const caf::error& reason);
-  void fail(record_map::iterator entry, const caf::error& reason, finish_reason how = finish_reason::error);
-  void abort_in_group(const record& entry);
-  void forget(record_map::iterator entry);
-  void tick();
-  usage usage_of(const record& entry) const;
+  void on_piece(request_record& entry, decoded_piece& piece);
+  void deliver(request_record& entry);
+  void refuse(request_record& entry, const caf::error& reason);
+  void fail(request_record& entry, const caf::error& reason, finish_reason how = finish_reason::error);
+  void end(request_record& entry);
+  void forget(request_id id);
+  usage usage_of(const request_record& entry) const;
 
   router_actor::impl* self_;
   std::vector<tokenizer_actor> tokenizers_;
   detokenizer_actor detokenizer_;
   router_options options_;
-  record_map records_;                           ///< the requests that have not ended
-  std::map<std::string, serving_group> groups_;  ///< that take requests now
-  std::set<caf::actor_addr> watched_;            ///< sinks whose end cancels their requests
+  record_map records_;                             ///< not ended, or ended and not acknowledged
+  std::size_t ended_ = 0;                          ///< records that have ended
+  std::map<request_key, request_id> keys_;         ///< of the records whose client gave one
+  std::map<request_id, request_id> placements_;    ///< records by the name they have in their group
+  std::map<std::string, serving_group> groups_;    ///< that take requests now
+  std::map<std::string, std::uint32_t> load_;      ///< requests in each group
+  std::map<std::string, std::uint64_t> queue_ms_;  ///< age of the median request that waits for its first token
+  bool hopeless_ = false;                          ///< no group will serve again
+  std::string why_hopeless_;
+  quarantine quarantine_;
+  std::set<caf::actor_addr> watched_;  ///< sinks whose end matters; only looked up, never walked
   std::uint64_t next_request_;
   std::vector<caf::typed_response_promise<void>> drained_;
   router_status status_;

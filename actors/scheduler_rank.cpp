@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "actors/scheduler_rank.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -42,6 +43,8 @@ scheduler_rank_actor::behavior_type scheduler_rank::make_behavior() {
       fail(loss_cause::crashed, fmt::format("the engine ended: {}", describe(down.reason)));
     else if (down.source == node_.address())
       self_->quit(down.reason);  // a rank never outlives its node
+    else if (watched_routers_.erase(down.source) > 0)
+      lose_router(down.source);
     else
       fail(loss_cause::unreachable, "the connection to another rank of the group was lost");
   });
@@ -91,7 +94,8 @@ caf::result<void> scheduler_rank::on_enqueue(enqueue& message) {
   auto verdict = scheduler_->enqueue(std::move(message.request));
   if (verdict.reason == refusal::duplicate) return caf::unit;  // asked again: the first one goes on
   if (!verdict.accepted()) return make_failure(code_of(verdict.reason), verdict.sentence);
-  routers_[id] = caf::actor_cast<router_actor>(self_->current_sender());
+  auto& router = routers_[id] = caf::actor_cast<router_actor>(self_->current_sender());
+  if (router && watched_routers_.insert(router.address()).second) self_->monitor(router);
   pump();
   return caf::unit;
 }
@@ -136,12 +140,15 @@ void scheduler_rank::on_result(step_result& result) {
 }
 
 void scheduler_rank::tell_routers(step_outcome& outcome) {
-  std::map<router_actor, tokens_sampled> parcels;
+  std::vector<std::pair<router_actor, tokens_sampled>> parcels;  // in the order of the plan, not of addresses
   for (auto& update : outcome.updates) {
     auto router = routers_.find(update.request);
     if (router == routers_.end()) continue;
-    parcels[router->second].updates.push_back(std::move(update));
-    if (parcels[router->second].updates.back().finish != finish_reason::none) routers_.erase(router);
+    auto same = [&](const auto& parcel) { return parcel.first == router->second; };
+    auto parcel = std::find_if(parcels.begin(), parcels.end(), same);
+    if (parcel == parcels.end()) parcel = parcels.insert(parcel, {router->second, {}});
+    if (update.finish != finish_reason::none) routers_.erase(router);
+    parcel->second.updates.push_back(std::move(update));
   }
   for (auto& [router, parcel] : parcels) {
     parcel.group = state_.group;
@@ -159,6 +166,52 @@ void scheduler_rank::pump() {
       self_->send(peer, *plan);
     on_plan(*plan);
   }
+  ask_trial();
+}
+
+/// A suspect runs alone, and its router knows before and after: whose fault a crash is outlives this process.
+void scheduler_rank::ask_trial() {
+  auto question = scheduler_->ask_trial();
+  if (!question) return;
+  auto router = routers_.find(question->request);
+  if (router != routers_.end()) return put_trial(*question, router->second);
+  auto asker = trial_router_;  // it ended, and its router may not know yet that it did
+  if (!question->begins && asker) return put_trial(*question, asker);
+  scheduler_->answer_trial(*question, false);
+  pump();
+}
+
+void scheduler_rank::put_trial(const trial_question& question, const router_actor& router) {
+  trial_router_ = router;
+  trial message{state_.group, epoch{view_.epoch}, question.request,
+                question.begins ? trial_stage::begins : trial_stage::over};
+  auto answered = [this, question, at = view_.epoch](bool go) {
+    if (!scheduler_ || view_.epoch != at) return;
+    if (!go && question.begins) routers_.erase(question.request);
+    scheduler_->answer_trial(question, go);
+    pump();
+  };
+  self_->request(router, options_.connect_timeout, std::move(message))
+      .then(answered, [this, answered, question, router](const caf::error&) {
+        // The router is gone, or late: as long as it lives, it is asked again.
+        if (watched_routers_.count(router.address()) == 0) return answered(false);
+        self_->run_delayed(options_.report_interval, [this, question, router] {
+          if (scheduler_) put_trial(question, router);
+        });
+      });
+}
+
+/// Nobody waits for the requests of a router that is gone.
+void scheduler_rank::lose_router(const caf::actor_addr& router) {
+  if (!scheduler_) return;
+  std::vector<request_id> orphans;
+  for (const auto& [request, asker] : routers_)
+    if (asker.address() == router) orphans.push_back(request);
+  for (auto request : orphans) {
+    scheduler_->abort(request);
+    routers_.erase(request);
+  }
+  pump();
 }
 
 void scheduler_rank::on_join(const join_group& message) {

@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -51,6 +52,9 @@ class scheduler_rank {
   void reach_peers(const join_group& message);
   void lead();
   void pump();
+  void ask_trial();
+  void put_trial(const trial_question& question, const router_actor& router);
+  void lose_router(const caf::actor_addr& router);
   void tell_routers(step_outcome& outcome);
   void fail(loss_cause cause, std::string reason);
   void tell_node();
@@ -67,6 +71,8 @@ class scheduler_rank {
   scheduler_rank_actor leader_;                          ///< on the others: who sent the last plan
   std::optional<scheduler> scheduler_;                   ///< on rank 0 of a serving group
   std::map<request_id, router_actor> routers_;           ///< who asked, for every request not ended
+  std::set<caf::actor_addr> watched_routers_;            ///< only looked up, never walked
+  router_actor trial_router_;                            ///< of the suspect on trial
   group_statistics statistics_;
   std::uint64_t in_flight_ = 0;                ///< steps planned and not done
   caf::actor_clock::time_point active_since_;  ///< since in_flight_ is above 0

@@ -55,7 +55,8 @@ struct generation {
   std::string model;  ///< empty: whatever is served
   troupe::prompt prompt;
   sampling_params sampling;
-  stop_conditions stops;  ///< max_tokens 0: up to the end of the context
+  bool draw_seed = false;  ///< sampling.seed is not looked at: the seed is drawn from the request's key
+  stop_conditions stops;   ///< max_tokens 0: up to the end of the context
   std::vector<std::string> stop_strings;
   bool include_stop = false;      ///< keep the stop string in the text
   std::int32_t priority = 0;      ///< a greater one is served first
@@ -65,9 +66,9 @@ struct generation {
 template <class Inspector>
 bool inspect(Inspector& f, generation& x) {
   return f.object(x).fields(f.field("model", x.model), f.field("prompt", x.prompt), f.field("sampling", x.sampling),
-                            f.field("stops", x.stops), f.field("stop_strings", x.stop_strings),
-                            f.field("include_stop", x.include_stop), f.field("priority", x.priority),
-                            f.field("deadline_ms", x.deadline_ms));
+                            f.field("draw_seed", x.draw_seed), f.field("stops", x.stops),
+                            f.field("stop_strings", x.stop_strings), f.field("include_stop", x.include_stop),
+                            f.field("priority", x.priority), f.field("deadline_ms", x.deadline_ms));
 }
 
 /// One token of an answer.
@@ -101,7 +102,8 @@ bool inspect(Inspector& f, usage& x) {
 /// merged into one event when the reader is slower than the model. The last event has a finish reason other than none.
 struct answer_event {
   std::vector<answer_token> tokens;
-  std::string text;  ///< whole characters only
+  std::string text;               ///< whole characters only
+  std::uint64_t text_offset = 0;  ///< bytes of the answer's text before this piece
   finish_reason finish = finish_reason::none;
   troupe::usage usage;     ///< in the last event
   std::string error;       ///< with finish_reason::error: one sentence
@@ -110,8 +112,9 @@ struct answer_event {
 
 template <class Inspector>
 bool inspect(Inspector& f, answer_event& x) {
-  return f.object(x).fields(f.field("tokens", x.tokens), f.field("text", x.text), f.field("finish", x.finish),
-                            f.field("usage", x.usage), f.field("error", x.error), f.field("error_code", x.error_code));
+  return f.object(x).fields(f.field("tokens", x.tokens), f.field("text", x.text), f.field("text_offset", x.text_offset),
+                            f.field("finish", x.finish), f.field("usage", x.usage), f.field("error", x.error),
+                            f.field("error_code", x.error_code));
 }
 
 }  // namespace troupe

@@ -18,6 +18,9 @@ struct generation_request {
   sampling_params sampling;
   stop_conditions stops;
   std::int32_t priority = 0;  ///< a greater one is served first
+  /// Not 0: a group crashed while it ran, so it runs alone until it has this many tokens, and the router is asked
+  /// first.
+  std::uint32_t trial_until = 0;
 
   friend bool operator==(const generation_request&, const generation_request&) = default;
 };
@@ -25,8 +28,8 @@ struct generation_request {
 template <class Inspector>
 bool inspect(Inspector& f, generation_request& x) {
   return f.object(x).fields(f.field("id", x.id), f.field("tokens", x.tokens), f.field("prompt_tokens", x.prompt_tokens),
-                            f.field("sampling", x.sampling), f.field("stops", x.stops),
-                            f.field("priority", x.priority));
+                            f.field("sampling", x.sampling), f.field("stops", x.stops), f.field("priority", x.priority),
+                            f.field("trial_until", x.trial_until));
 }
 
 }  // namespace troupe

@@ -33,7 +33,8 @@ struct ask_options {
 };
 
 void add_node_option(CLI::App& command, std::string& node) {
-  command.add_option("--node", node, "Address of any node, HOST:PORT")->capture_default_str()->envname("TROUPE_NODE");
+  command.add_option("--node", node, "Any node, HOST:PORT; several with commas between, or a topology file: an answer goes on at another "
+                     "node when one is lost")->capture_default_str()->envname("TROUPE_NODE");
 }
 
 void add_ask_options(CLI::App& command, ask_options& options) {
@@ -90,8 +91,10 @@ std::string stream_answer(client& cluster, const ask_options& options, std::vect
 }
 
 client reach(caf::actor_system& system, const std::string& address) {
-  auto [host, port] = parse_address(address);
-  return client::connect(system, host, port);
+  std::vector<endpoint> nodes;
+  for (const auto& [host, port] : parse_nodes(address))
+    nodes.push_back({host, port});
+  return client::connect(system, nodes);
 }
 
 int run_ask(const ask_options& options) {

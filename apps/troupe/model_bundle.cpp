@@ -8,7 +8,7 @@
 namespace troupe {
 
 model_facts model_bundle::facts() const {
-  return {name, static_cast<std::int32_t>(config.vocabulary_size), context_tokens};
+  return {name, static_cast<std::int32_t>(config.vocabulary_size), context_tokens, config.eos_ids};
 }
 
 model_bundle read_model_bundle(const cluster_file& file) {

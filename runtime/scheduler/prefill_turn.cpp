@@ -27,6 +27,8 @@ std::vector<candidate> gather(const scheduler_state& state, bool has_slot) {
       all.push_back({each->turn, each->known() - each->fed, each.get()});
   if (has_slot) {
     auto left = waiting_looked_at;
+    if (state.trial.phase == trial_phase::running)
+      left = state.running.empty() ? 1 : 0;  // the suspect has the first turn
     for (const auto& [key, waiting] : state.waiting) {
       if (left-- == 0) break;
       all.push_back({key, static_cast<std::uint32_t>(waiting.request.tokens.size())});

@@ -2,7 +2,6 @@
 #include "runtime/scheduler/running_set.hpp"
 
 #include <algorithm>
-#include <ranges>
 #include <utility>
 
 namespace troupe {
@@ -30,9 +29,9 @@ void running_set::sweep() {
 }
 
 sequence* running_set::last_running() const {
-  for (const auto& each : by_turn_ | std::views::reverse)
-    if (each->phase == sequence_phase::running) return each.get();
-  return nullptr;
+  auto last = std::find_if(by_turn_.rbegin(), by_turn_.rend(),
+                           [](const auto& each) { return each->phase == sequence_phase::running; });
+  return last == by_turn_.rend() ? nullptr : last->get();
 }
 
 bool running_set::any_leaving() const {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <limits>
 #include <span>
 #include <stdexcept>
 #include <utility>
@@ -31,13 +32,17 @@ scheduler::scheduler(scheduler_options options) : state_(checked(std::move(optio
 
 admission scheduler::enqueue(generation_request request) {
   auto answer = judge(request, state_.options);
-  if (answer.accepted() && (state_.waiting.contains(request.id) || state_.running.find(request.id) != nullptr))
+  if (answer.accepted() && (state_.waiting.contains(request.id) || state_.running.find(request.id) != nullptr ||
+                            state_.trial.contains(request.id)))
     answer = {refusal::duplicate, fmt::format("request {} is not finished yet", request.id.value)};
-  if (answer.accepted() && state_.waiting.size() >= state_.options.max_queue)
+  const auto queued = state_.waiting.size() + state_.trial.suspects.size();
+  if (answer.accepted() && queued >= state_.options.max_queue)
     answer = {refusal::queue_full,
-              fmt::format("{} requests wait and at most {} may", state_.waiting.size(), state_.options.max_queue)};
+              fmt::format("{} requests wait and at most {} may", queued, state_.options.max_queue)};
   ++(answer.accepted() ? state_.totals.requests_accepted : state_.totals.requests_refused);
-  if (answer.accepted()) {
+  if (answer.accepted() && request.trial_until != 0) {
+    state_.trial.suspects.push_back(std::move(request));
+  } else if (answer.accepted()) {
     const bool resumed = request.tokens.size() > request.prompt_tokens;
     state_.waiting.insert({request.priority, resumed, ++state_.arrivals}, std::move(request));
   }
@@ -45,6 +50,17 @@ admission scheduler::enqueue(generation_request request) {
 }
 
 abort_result scheduler::abort(request_id request) {
+  const auto result = take_out(request);
+  note_trial();
+  return result;
+}
+
+abort_result scheduler::take_out(request_id request) {
+  if (const auto suspect = state_.trial.find(request); suspect != state_.trial.suspects.end()) {
+    state_.trial.suspects.erase(suspect);
+    ++state_.totals.requests_aborted;
+    return abort_result::ended;
+  }
   auto* running = state_.running.find(request);
   if (running == nullptr) {
     if (!state_.waiting.erase(request)) return abort_result::unknown;
@@ -62,6 +78,7 @@ abort_result scheduler::abort(request_id request) {
 
 std::optional<step_plan> scheduler::plan() {
   if (state_.in_flight.size() >= state_.options.plans_in_flight) return std::nullopt;
+  if (!may_plan()) return std::nullopt;
   plan_draft draft(state_.options.epoch, state_.totals.steps + 1, state_.options.max_batch_tokens);
   std::uint64_t preemptions = 0;
   do {  // again when all that were chosen gave way: others may be fed now
@@ -83,7 +100,7 @@ std::optional<step_plan> scheduler::plan() {
 }
 
 void scheduler::check_when_idle() {
-  if (!state_.in_flight.empty()) return;
+  if (!state_.in_flight.empty() || state_.trial.phase != trial_phase::none) return;
   if (!idle())
     throw invariant_error(fmt::format("scheduler: {} requests wait, {} sequences run, and there is nothing to do",
                                       state_.waiting.size(), state_.running.size()));
@@ -108,8 +125,70 @@ step_outcome scheduler::complete(const step_result& result) {
     settle(fed, outcome);
   }
   state_.running.sweep();
+  note_trial();
   assert((check_invariants(state_), true));
   return outcome;
+}
+
+/// Before a suspect's turn everything in flight comes to rest; in its turn nothing else runs.
+bool scheduler::may_plan() {
+  auto& trial = state_.trial;
+  if (trial.phase == trial_phase::none && !trial.suspects.empty()) trial.phase = trial_phase::emptying;
+  return trial.phase == trial_phase::none || trial.phase == trial_phase::running;
+}
+
+std::optional<trial_question> scheduler::ask_trial() {
+  auto& trial = state_.trial;
+  if (trial.phase == trial_phase::none && !trial.suspects.empty()) trial.phase = trial_phase::emptying;
+  if (!state_.in_flight.empty()) return std::nullopt;
+  if (trial.phase == trial_phase::emptying && trial.suspects.empty()) trial.phase = trial_phase::none;
+  if (trial.phase == trial_phase::emptying) {
+    trial.phase = trial_phase::asked;
+    trial.request = trial.suspects.front().id;
+    return trial_question{trial.request, true};
+  }
+  if (trial.phase != trial_phase::passed) return std::nullopt;
+  trial.phase = trial_phase::told;
+  return trial_question{trial.request, false};
+}
+
+void scheduler::answer_trial(const trial_question& question, bool go) {
+  auto& trial = state_.trial;
+  if (trial.request != question.request || trial.phase != (question.begins ? trial_phase::asked : trial_phase::told))
+    return;
+  trial.phase = trial_phase::none;
+  const auto found = trial.find(question.request);
+  if (!question.begins || found == trial.suspects.end()) return;
+  auto suspect = std::move(*found);
+  trial.suspects.erase(found);
+  if (go)
+    begin_trial(std::move(suspect));
+  else
+    ++state_.totals.requests_aborted;
+}
+
+/// The others give their blocks back, so that the suspect has the memory to itself; most find them again in the cache.
+void scheduler::begin_trial(generation_request suspect) {
+  while (auto* other = state_.running.last_running())
+    preempt(state_, *other);
+  state_.running.sweep();
+  state_.trial.phase = trial_phase::running;
+  state_.waiting.insert({std::numeric_limits<std::int32_t>::max(), true, ++state_.arrivals}, std::move(suspect));
+}
+
+/// The suspect has ended, or has come past the place of the crash: from then on it is a request like any other.
+void scheduler::note_trial() {
+  auto& trial = state_.trial;
+  if (trial.phase != trial_phase::running || state_.waiting.contains(trial.request)) return;
+  auto* suspect = state_.running.find(trial.request);
+  if (suspect == nullptr) {
+    if (state_.in_flight.empty()) trial.phase = trial_phase::passed;
+    return;
+  }
+  if (suspect->known() < suspect->request.trial_until) return;
+  suspect->request.trial_until = 0;
+  suspect->turn = {suspect->request.priority, false, suspect->turn.arrival};
+  trial.phase = trial_phase::passed;
 }
 
 void scheduler::take_token(sequence& from, const sampled_token& sampled, step_outcome& outcome) {
@@ -143,7 +222,7 @@ void scheduler::settle(sequence& fed, step_outcome& outcome) {
 
 scheduler_stats scheduler::stats() const {
   auto stats = state_.totals;
-  stats.waiting = state_.waiting.size();
+  stats.waiting = state_.waiting.size() + state_.trial.suspects.size();
   stats.running = state_.running.size();
   stats.in_flight = state_.in_flight.size();
   stats.blocks_free = state_.kv.free();
@@ -153,6 +232,8 @@ scheduler_stats scheduler::stats() const {
   return stats;
 }
 
-bool scheduler::idle() const { return state_.waiting.empty() && state_.running.empty() && state_.in_flight.empty(); }
+bool scheduler::idle() const {
+  return state_.waiting.empty() && state_.running.empty() && state_.in_flight.empty() && state_.trial.suspects.empty();
+}
 
 }  // namespace troupe

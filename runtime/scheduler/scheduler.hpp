@@ -42,6 +42,12 @@ class scheduler {
   /// Takes the result of the oldest plan in flight. Throws result_error when it is not that.
   step_outcome complete(const step_result& result);
 
+  /// A question for the owner of a suspect, once; nothing more is planned until answer_trial().
+  std::optional<trial_question> ask_trial();
+
+  /// `go` false: nobody waits for the suspect any more; it is dropped.
+  void answer_trial(const trial_question& question, bool go);
+
   scheduler_stats stats() const;
 
   /// Nothing waits, runs or is in flight.
@@ -52,6 +58,10 @@ class scheduler {
   void check() const { check_invariants(state_); }
 
  private:
+  abort_result take_out(request_id request);
+  bool may_plan();
+  void begin_trial(generation_request suspect);
+  void note_trial();
   void check_when_idle();
   void take_token(sequence& from, const sampled_token& sampled, step_outcome& outcome);
   void settle(sequence& fed, step_outcome& outcome);

@@ -11,6 +11,7 @@
 #include "runtime/scheduler/running_set.hpp"
 #include "runtime/scheduler/scheduler_options.hpp"
 #include "runtime/scheduler/scheduler_stats.hpp"
+#include "runtime/scheduler/trial_state.hpp"
 #include "runtime/scheduler/waiting_queue.hpp"
 
 namespace troupe {
@@ -25,6 +26,7 @@ struct scheduler_state {
   kv_cache kv;
   waiting_queue waiting;
   running_set running;
+  trial_state trial;
   std::deque<flight> in_flight;    ///< oldest first
   std::vector<sequence_id> ended;  ///< sequences gone since the last plan, which the next plan tells the ranks
   scheduler_stats totals;          ///< the counters only

@@ -86,7 +86,7 @@ class Loss(TestCase):
     def test_a_killed_client_frees_its_request(self):
         cluster = self.enter_cluster(model=LONG_MODEL)
         begin_long_answer(cluster).stop()
-        router = cluster.wait_for_status(lambda s: s["router"]["live"] == 0, "no request lives", limit=10)["router"]
+        router = cluster.wait_for_status(lambda s: s["router"]["live"] == 0, "no request lives", limit=25)["router"]
         self.assertEqual((router["cancelled"], router["completed"]), (1, 0), router)
         cluster.ask("hello", "--max-tokens", "5")
 

@@ -73,10 +73,14 @@ TEST_CASE("a group that fails again and again says so, and its requests end with
     return options;
   };
   simulated_cluster cluster{{.ranks = always}};
-  auto ticket = cluster.submit_tokens({1, 2, 3}, 20);
+  std::vector<std::uint64_t> tickets;
+  for (token_id first = 1; first <= 4; ++first)
+    tickets.push_back(cluster.submit_tokens({first, 2, 3}, 20));
   cluster.pass(700s);
-  REQUIRE(cluster.view(ticket).ended());
-  CHECK(cluster.view(ticket).last().finish == finish_reason::error);
+  for (auto ticket : tickets) {
+    REQUIRE(cluster.view(ticket).ended());
+    CHECK(cluster.view(ticket).last().finish == finish_reason::error);
+  }
   CHECK(cluster.cluster_state().groups.front().phase == group_phase::failed);
   CHECK_THAT(cluster.cluster_state().groups.front().message, ContainsSubstring("restarted"));
   auto late = cluster.submit_tokens({1, 2, 3}, 20);

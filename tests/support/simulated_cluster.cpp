@@ -18,7 +18,7 @@ cluster_file make_file(const simulated_cluster_options& options) {
   file.nodes.push_back({"a", {"127.0.0.1", 0}, std::nullopt, {}});
   for (std::uint32_t index = 0; index < options.groups; ++index) {
     group_spec group;
-    group.name = "g" + std::to_string(index);
+    group.name = std::string{"g"}.append(std::to_string(index));
     group.tensor = options.tensor;
     group.pipeline = options.pipeline;
     auto size = options.tensor * options.pipeline;
@@ -54,8 +54,9 @@ rank_recipe make_recipe(const simulated_cluster_options& options) {
 }
 
 /// A client: notes what it is told.
+template <class Router>
 caf::behavior note_answers(caf::event_based_actor* self, std::shared_ptr<simulated_cluster::client_view> view,
-                           router_actor router, submit message) {
+                           Router router, submit message) {
   message.sink = caf::actor_cast<answer_sink_actor>(self);
   self->request(router, std::chrono::seconds(60), std::move(message))
       .then(
@@ -74,6 +75,43 @@ caf::behavior note_answers(caf::event_based_actor* self, std::shared_ptr<simulat
   }};
 }
 
+/// What the node takes for its router: tells all routers about the groups.
+router_actor::behavior_type fan_out(router_actor::pointer self, std::vector<router_actor> routers) {
+  auto first = routers.front();
+  return {
+      [=](submit& message) { return self->delegate(first, std::move(message)); },
+      [=](const cancel& message) { self->send(first, message); },
+      [=](const grant& message) { self->send(first, message); },
+      [=](const acknowledge& message) { self->send(first, message); },
+      [=](tokens_sampled& message) { self->send(first, std::move(message)); },
+      [=](const trial& message) { return self->delegate(first, message); },
+      [=](serving_groups& message) {
+        for (const auto& router : routers)
+          self->send(router, message);
+      },
+      [=](drain message) { return self->delegate(first, message); },
+      [=](get_status message) { return self->delegate(first, message); },
+  };
+}
+
+/// What a client takes for a node: the way to one router.
+node_actor::behavior_type be_door(node_actor::pointer, router_actor router) {
+  auto no = [] { return make_failure(errc::invalid_request, "a door only"); };
+  return {
+      [](const begin&) {},
+      [](const rank_reported&) {},
+      [](const rank_exited&) {},
+      [](const cluster_view&) {},
+      [router](find_router) { return router; },
+      [no](find_topology) -> caf::result<topology_actor> { return no(); },
+      [](const put_value&) {},
+      [no](const get_value&) -> caf::result<std::string> { return no(); },
+      [no](get_status) -> caf::result<node_status> { return no(); },
+      [no](const get_group_statistics&) -> caf::result<group_statistics> { return no(); },
+      [](drain) {},
+  };
+}
+
 }  // namespace
 
 simulated_cluster::simulated_cluster(simulated_cluster_options options) : options_(std::move(options)) {
@@ -83,16 +121,31 @@ simulated_cluster::simulated_cluster(simulated_cluster_options options) : option
   router_options routing;
   routing.node = "a";
   routing.model = {"simulated", options_.vocabulary_size, options_.context};
-  router = system.spawn<router_impl>(std::vector<tokenizer_actor>{tokenizer}, detokenizer, routing);
+  for (std::uint32_t index = 0; index < options_.routers; ++index) {
+    routing.first_request = 1 + index * 1'000'000;
+    routers.push_back(system.spawn<router_impl>(std::vector<tokenizer_actor>{tokenizer}, detokenizer, routing));
+  }
+  router = routers.front();
+  auto all_routers = system.spawn(fan_out, routers);
   auto file = make_file(options_);
   auto launcher = std::make_shared<thread_launcher>(system, make_recipe(options_));
   node_options node_settings;
   node_settings.name = "a";
-  node = system.spawn<node_impl>(file, node_settings, launcher, router);
+  node = system.spawn<node_impl>(file, node_settings, launcher, all_routers);
   topology_ = system.spawn<topology_impl>(file, membership_options{});
   all_ = {caf::actor_cast<caf::actor>(tokenizer), caf::actor_cast<caf::actor>(detokenizer),
-          caf::actor_cast<caf::actor>(router), caf::actor_cast<caf::actor>(node),
+          caf::actor_cast<caf::actor>(all_routers), caf::actor_cast<caf::actor>(node),
           caf::actor_cast<caf::actor>(topology_)};
+  resumer_options resuming;
+  for (const auto& each : routers) {
+    all_.push_back(caf::actor_cast<caf::actor>(each));
+    auto door = system.spawn(be_door, each);
+    all_.push_back(caf::actor_cast<caf::actor>(door));
+    resuming.doors.push_back({{}, door});
+  }
+  resuming.make_key = [made = std::uint64_t{0}]() mutable { return request_key{7, ++made}; };
+  agent_ = system.spawn<resumer_impl>(std::move(resuming));
+  all_.push_back(caf::actor_cast<caf::actor>(agent_));
   caf::anon_send(node, begin{topology_});
   pass(std::chrono::seconds(2));
 }
@@ -115,10 +168,30 @@ std::uint64_t simulated_cluster::submit_tokens(std::vector<token_id> prompt, std
 }
 
 std::uint64_t simulated_cluster::submit_generation(generation what, std::uint32_t credit) {
+  submit message;
+  message.what = std::move(what);
+  message.credit = credit;
+  return submit_to(0, std::move(message));
+}
+
+std::uint64_t simulated_cluster::submit_to(std::uint32_t at, submit message) {
   auto ticket = ++tickets_;
+  message.ticket = ticket;
   views_[ticket] = std::make_shared<client_view>();
-  clients_[ticket] = system.spawn(note_answers, views_[ticket], router, submit{ticket, std::move(what), {}, credit});
+  clients_[ticket] = system.spawn(note_answers<router_actor>, views_[ticket], routers.at(at), std::move(message));
   return ticket;
+}
+
+std::uint64_t simulated_cluster::submit_resuming(generation what, std::uint32_t credit) {
+  auto ticket = ++tickets_;
+  submit message{ticket, std::move(what), {}, credit};
+  views_[ticket] = std::make_shared<client_view>();
+  clients_[ticket] = system.spawn(note_answers<resumer_actor>, views_[ticket], agent_, std::move(message));
+  return ticket;
+}
+
+void simulated_cluster::lose_router(std::uint32_t at) {
+  caf::anon_send_exit(routers.at(at), caf::exit_reason::kill);
 }
 
 void simulated_cluster::grant_answers(std::uint64_t ticket, std::uint32_t answers) {
@@ -164,7 +237,9 @@ Result ask(simulated_cluster& cluster, const Handle& actor, Message message) {
 
 }  // namespace
 
-router_status simulated_cluster::router_state() { return ask<router_status>(*this, router, get_status{}); }
+router_status simulated_cluster::router_state(std::uint32_t at) {
+  return ask<router_status>(*this, routers.at(at), get_status{});
+}
 group_statistics simulated_cluster::group_state() {
   return ask<group_statistics>(*this, node, get_group_statistics{"g0"});
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "actors/protocol.hpp"
+#include "actors/resumer.hpp"
 #include "actors/router.hpp"
 #include "actors/thread_launcher.hpp"
 #include "runtime/engine/scripted_executor.hpp"
@@ -25,7 +26,8 @@ struct simulated_cluster_options {
   std::uint32_t max_queue = 64;
   std::uint32_t context = 512;
   std::int32_t vocabulary_size = 1000;
-  script ranks{};  ///< empty: nothing goes wrong
+  std::uint32_t routers = 1;  ///< all of them know all groups
+  script ranks{};             ///< empty: nothing goes wrong
 };
 
 /// Every actor of a one-node cluster on one thread and simulated time, with scripted executors instead of a model.
@@ -50,6 +52,11 @@ class simulated_cluster : public deterministic_system {
   std::uint64_t submit_tokens(std::vector<token_id> prompt, std::uint32_t max_tokens, std::uint32_t credit = 1000);
   std::uint64_t submit_generation(generation what, std::uint32_t credit = 1000);
   const client_view& view(std::uint64_t ticket) const { return *views_.at(ticket); }
+  /// The same with everything a client can say, at router `at`.
+  std::uint64_t submit_to(std::uint32_t at, submit message);
+  /// A client that takes its request up elsewhere by itself when its router is lost.
+  std::uint64_t submit_resuming(generation what, std::uint32_t credit = 1000);
+  void lose_router(std::uint32_t at);
   void grant_answers(std::uint64_t ticket, std::uint32_t answers);
   void cancel_request(std::uint64_t ticket);
   void lose_client(std::uint64_t ticket);
@@ -59,11 +66,12 @@ class simulated_cluster : public deterministic_system {
   /// The tokens a scripted group must give after `prompt`.
   std::vector<token_id> foretold(std::vector<token_id> prompt, std::size_t count) const;
 
-  router_status router_state();
+  router_status router_state(std::uint32_t at = 0);
   group_statistics group_state();
   cluster_view cluster_state();
 
-  router_actor router;
+  router_actor router;  ///< the first of them
+  std::vector<router_actor> routers;
   node_actor node;
 
  private:
@@ -73,6 +81,7 @@ class simulated_cluster : public deterministic_system {
   std::map<std::uint64_t, std::shared_ptr<client_view>> views_;
   std::map<std::uint64_t, caf::actor> clients_;
   std::uint64_t tickets_ = 0;
+  resumer_actor agent_;
 };
 
 }  // namespace troupe

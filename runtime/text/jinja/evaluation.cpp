@@ -303,11 +303,11 @@ value evaluation::call_macro(const macro_statement& macro, const call_arguments&
       scope_->assign(name, otherwise ? evaluate(*otherwise) : value(undefined_value{name}));
     }
   }
-  for (const auto& [name, v] : arguments.named) {
+  for (const auto& argument : arguments.named) {
     const bool known = std::any_of(macro.parameters.begin(), macro.parameters.end(),
-                                   [&](const auto& parameter) { return parameter.first == name; });
-    if (!known) fail(fmt::format("the macro '{}' has no parameter '{}'", macro.name, name));
-    scope_->assign(name, v);
+                                   [&](const auto& parameter) { return parameter.first == argument.first; });
+    if (!known) fail(fmt::format("the macro '{}' has no parameter '{}'", macro.name, argument.first));
+    scope_->assign(argument.first, argument.second);
   }
   std::string around = std::exchange(out_, {});
   execute(macro.body);

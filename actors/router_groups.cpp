@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+// The router's side towards the groups: placing requests, losses, suspects and their trials.
+#include <algorithm>
+#include <utility>
+
+#include <spdlog/spdlog.h>
+
+#include "actors/router.hpp"
+
+namespace troupe {
+namespace {
+
+/// A suspect runs alone until it has this many tokens more than when the group crashed: what was planned ahead, and
+/// what the group had not told any more.
+constexpr std::uint32_t trial_tokens = 8;
+
+}  // namespace
+
+request_record* router::find_placement(request_id placement) {
+  auto found = placements_.find(placement);
+  return found == placements_.end() ? nullptr : &records_.at(found->second);
+}
+
+/// Moves a request's load; every placement has a name of its own, so that what an earlier one still gives is unknown.
+void router::set_group(request_record& entry, const serving_group* group) {
+  placements_.erase(entry.request.id);
+  if (!entry.group.empty()) --load_[entry.group];
+  entry.group = group ? group->name : std::string{};
+  entry.waits_since.reset();
+  if (!group) return;
+  ++load_[entry.group];
+  entry.epoch = group->epoch;
+  if (std::find(entry.ran_in.begin(), entry.ran_in.end(), group->epoch) == entry.ran_in.end())
+    entry.ran_in.push_back(group->epoch);
+  if (entry.ran_in.size() > 16) entry.ran_in.erase(entry.ran_in.begin());
+  entry.waits_since = self_->clock().now();
+  placements_[entry.request.id] = entry.id;
+}
+
+/// Gives a request to the group with the fewest requests of this router, on a tie to one of this machine; without any
+/// group it waits.
+void router::place(request_record& entry) {
+  if (finish_if_complete(entry)) return;
+  const serving_group* best = nullptr;
+  auto load = [this](const serving_group& group) {
+    auto found = load_.find(group.name);
+    return std::pair{found == load_.end() ? 0U : found->second, group.local ? 0 : 1};
+  };
+  for (const auto& [group_name, group] : groups_)
+    if (!best || load(group) < load(*best)) best = &group;
+  entry.lost.reset();
+  if (!best) return set_group(entry, nullptr);
+  // The first placement has the request's own name.
+  auto again = entry.epoch.value != 0;
+  placements_.erase(entry.request.id);
+  if (again) entry.request.id = request_id{next_request_++};
+  set_group(entry, best);
+  if (again) {
+    ++status_.moved;
+    spdlog::info("request-placed request={} as={} group={} epoch={} tokens={} suspect={}", entry.id.value,
+                 entry.request.id.value, entry.group, entry.epoch.value, entry.request.tokens.size(),
+                 entry.request.trial_until != 0);
+  }
+  auto placement = entry.request.id;
+  self_->request(best->leader, options_.enqueue_timeout, enqueue{best->epoch, entry.request})
+      .then([this, placement] { on_admitted(placement); },
+            [this, placement](const caf::error& reason) { on_enqueue_failed(placement, reason); });
+}
+
+void router::on_admitted(request_id placement) {
+  auto* entry = find_placement(placement);
+  if (!entry || entry->admitted) return;
+  ++status_.accepted;
+  entry->admitted = true;
+  spdlog::debug("request-accepted request={} group={} epoch={} prompt_tokens={}", entry->id.value, entry->group,
+                entry->epoch.value, entry->request.prompt_tokens);
+  for (auto& promise : std::exchange(entry->acceptances, {}))
+    promise.deliver(acceptance_of(*entry));
+}
+
+void router::on_enqueue_failed(request_id placement, const caf::error& reason) {
+  auto* entry = find_placement(placement);
+  if (!entry) return;
+  auto stale = reason == errc::stale_epoch;
+  if (reason.category() == caf::type_id_v<errc> && !stale) {
+    std::erase(entry->ran_in, entry->epoch);
+    if (reason == errc::context_length_exceeded && entry->output_tokens() > 0) {
+      // The group's memory is at its end, where an answer that was not interrupted ends, too.
+      set_group(*entry, nullptr);
+      entry->ending = finish_reason::length;
+      return begin_text(*entry);
+    }
+    if (!entry->admitted) return refuse(*entry, reason);
+    return set_group(*entry, nullptr);  // accepted before: it waits for room or another group
+  }
+  // The group is gone, and its node has not said so yet. Whether it crashed over this request is not known either.
+  groups_.erase(entry->group);
+  if (stale) std::erase(entry->ran_in, entry->epoch);
+  set_group(*entry, nullptr);
+  if (hopeless_) return fail(*entry, make_failure(errc::rank_lost, "no group can serve any more: " + why_hopeless_));
+  if (stale && !groups_.empty()) return place(*entry);
+  if (!stale) entry->lost = self_->clock().now();
+}
+
+/// A group runs a suspect of ours alone from now on, or has done so.
+caf::result<bool> router::on_trial(const trial& message) {
+  auto* entry = find_placement(message.request);
+  if (!entry || entry->epoch != message.epoch || entry->ended) return false;
+  if (message.stage == trial_stage::begins) {
+    ++status_.trials;
+    entry->trial_epoch = message.epoch;
+    spdlog::info("trial-begins request={} group={} epoch={} tokens={}", entry->id.value, message.group,
+                 message.epoch.value, entry->request.tokens.size());
+    return true;
+  }
+  entry->trial_epoch.reset();
+  if (entry->request.tokens.size() >= entry->request.trial_until) entry->request.trial_until = 0;
+  spdlog::info("trial-over request={} group={} epoch={} tokens={}", entry->id.value, message.group, message.epoch.value,
+               entry->request.tokens.size());
+  return true;
+}
+
+/// What is known now of the epochs that a request ran in. True when the request has been ended for it.
+bool router::judge(request_record& entry, const std::set<troupe::epoch>& tried, time_point now) {
+  auto accused = false;
+  std::erase_if(entry.ran_in, [&](troupe::epoch past) {
+    auto verdict = quarantine_.verdict(past.value);
+    if (!verdict) return false;
+    auto innocent = tried.contains(past) && entry.trial_epoch != past;  // another request ran alone there
+    accused = accused || (quarantine::accuses(*verdict) && !innocent);
+    if (entry.trial_epoch == past && !quarantine::accuses(*verdict)) entry.trial_epoch.reset();
+    return true;
+  });
+  if (accused && entry.trial_epoch && quarantine_.verdict(entry.trial_epoch->value)) {
+    ++status_.poisoned;
+    quarantine_.refuse(entry.fingerprint, now);
+    fail(entry, make_failure(errc::poison,
+                             "the request crashed a group twice, the second time alone; it is refused "
+                             "for 10 minutes"));
+    return true;
+  }
+  if (accused) entry.request.trial_until = static_cast<std::uint32_t>(entry.request.tokens.size()) + trial_tokens;
+  return false;
+}
+
+/// A group whose epoch is over gives its requests back; they go, with the tokens they have, to whichever group serves,
+/// once it is known why: a request that may have crashed its group is tried alone.
+void router::on_groups(serving_groups& message) {
+  auto now = self_->clock().now();
+  groups_.clear();
+  for (auto& group : message.groups)
+    groups_.emplace(group.name, std::move(group));
+  hopeless_ = message.hopeless;
+  why_hopeless_ = std::move(message.why);
+  quarantine_.learn(message.ended);
+  std::vector<request_id> ids;
+  std::set<troupe::epoch> tried;  // epochs in which a request of ours was alone
+  for (const auto& [id, entry] : records_) {
+    if (entry.needs_group()) ids.push_back(id);
+    if (entry.trial_epoch) tried.insert(*entry.trial_epoch);
+  }
+  for (auto id : ids) {
+    auto& entry = records_.at(id);
+    if (judge(entry, tried, now)) continue;
+    auto group = groups_.find(entry.group);
+    if (group != groups_.end() && group->second.epoch == entry.epoch) {
+      entry.lost.reset();
+      continue;
+    }
+    if (hopeless_) {
+      fail(entry, make_failure(errc::rank_lost, "no group can serve any more: " + why_hopeless_));
+      continue;
+    }
+    auto serves = [&entry](const auto& other) { return other.second.epoch == entry.epoch; };
+    auto unknown = std::find(entry.ran_in.begin(), entry.ran_in.end(), entry.epoch) != entry.ran_in.end() &&
+                   std::none_of(groups_.begin(), groups_.end(), serves);
+    if (unknown) {
+      if (!entry.lost) entry.lost = now;
+      if (now - *entry.lost < options_.verdict_limit) continue;
+      entry.request.trial_until = static_cast<std::uint32_t>(entry.request.tokens.size()) + trial_tokens;
+      std::erase(entry.ran_in, entry.epoch);
+    }
+    if (!entry.group.empty())
+      spdlog::info("request-moved request={} group={} epoch={} tokens={}", id.value, entry.group, entry.epoch.value,
+                   entry.request.tokens.size());
+    place(entry);
+  }
+}
+
+void router::abort_in_group(request_record& entry) {
+  auto group = groups_.find(entry.group);
+  if (group == groups_.end() || group->second.epoch != entry.epoch || entry.ending != finish_reason::none) return;
+  self_->send(group->second.leader, abort_request{entry.epoch, entry.request.id});
+}
+
+}  // namespace troupe
