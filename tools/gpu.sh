@@ -3,7 +3,7 @@
 # All checks and benchmarks that need a GPU, on a machine that has one: `tools/gpu.sh FOLDER [PART...]`, where FOLDER
 # holds the programs of the cuda preset (build/cuda, or what tools/gpu_carry.sh made). Parts: tests sanitize decode
 # prefill offline; all by default. One JSON line a benchmark goes to $OUT/gpu.jsonl (default build/gpu), from which
-# tools/gpu_tables.py writes the tables of docs/performance.md.
+# tools/gpu_tables.py FILE... writes the tables of docs/performance.md.
 set -uo pipefail
 folder=$(realpath "${1:?usage: tools/gpu.sh FOLDER [PART...]}")
 shift
@@ -19,7 +19,7 @@ bench() { # name, options...
   local name=$1 line
   shift
   if line=$(timeout "${LIMIT:-200}" "$folder/troupe" bench --device cuda --json "$@" 2>"$out/$name.log"); then
-    printf '{"name": "%s", "result": %s}\n' "$name" "$line" >>"$out/gpu.jsonl"
+    printf '{"gpu": "%s", "name": "%s", "result": %s}\n' "$gpu" "$name" "$line" >>"$out/gpu.jsonl"
     printf '%s %s\n' "$name" "$(python3 -c 'import json,sys; r=json.loads(sys.argv[1]); print({k: round(r[k],4) for k in ("output_tokens_per_second","first_token_p50_ms","inter_token_p50_ms","step_mean_ms","outside_executor","share_of_memory_bandwidth","prefill_tokens_per_second","prefill_weight_tflops") if k in r})' "$line")"
   else
     printf '%s FAILED: %s\n' "$name" "$(tail -n 3 "$out/$name.log")"
@@ -34,6 +34,7 @@ test_program() { # program, arguments...
 }
 
 nvidia-smi --query-gpu=name,memory.total,driver_version --format=csv,noheader
+gpu=$(nvidia-smi --query-gpu=name --format=csv,noheader | head -n 1)
 if wants tests; then
   test_program cuda_kernels_test
   test_program cuda_engine_test
@@ -46,11 +47,15 @@ if wants sanitize; then
   done
 fi
 if wants decode; then
-  bench qwen3-0.6b-b1-c1k --weights random:qwen3-0.6b --batch 1 --context 1024 --steps 256 --kv-memory 4GiB
+  bench qwen3-0.6b-b1-c1k --weights random:qwen3-0.6b --batch 1 --context 1024 --steps 512 --kv-memory 4GiB
+  bench qwen3-0.6b-b64-c1k --weights random:qwen3-0.6b --batch 64 --context 1024 --steps 256 --kv-memory 20GiB
   for batch in 1 8 64 256; do
     bench qwen3-8b-b$batch-c1k --weights random:qwen3-8b --batch $batch --context 1024 --steps 256 --kv-memory 40GiB \
       --max-sequences 256 --max-batch-tokens 8192
   done
+fi
+if wants decode; then
+  bench qwen3-8b-b1-c16k --weights random:qwen3-8b --batch 1 --context 16384 --steps 128 --kv-memory 8GiB
 fi
 if wants prefill; then
   bench qwen3-8b-prefill-2k --weights random:qwen3-8b --batch 1 --prompt-tokens 2048 --steps 16 --kv-memory 8GiB

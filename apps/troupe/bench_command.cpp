@@ -50,8 +50,8 @@ std::uint32_t prompt_tokens_of(const bench_options& options) {
   const auto context = options.cluster.engine.context;
   if (context == 0) return 128;
   if (context <= options.steps)
-    throw std::invalid_argument(fmt::format("--context {} leaves no prompt before {} steps; make it larger", context,
-                                            options.steps));
+    throw std::invalid_argument(
+        fmt::format("--context {} leaves no prompt before {} steps; make it larger", context, options.steps));
   return context - options.steps;
 }
 

@@ -148,9 +148,10 @@ void check_served(const cluster_file& file) {
             fmt::format("group {}: {}: this build has no CUDA engine; use a cpu device, for example {}/cpu:0",
                         group.name, to_string(place), place.node));
       if (group.ranks.size() > 1)
-        throw std::invalid_argument(fmt::format(
-            "group {}: {} ranks on CUDA devices: a group of several is not built yet; give each device a group of its own",
-            group.name, group.ranks.size()));
+        throw std::invalid_argument(
+            fmt::format("group {}: {} ranks on CUDA devices: a group of several is not built yet; give each device a "
+                        "group of its own",
+                        group.name, group.ranks.size()));
     }
   }
 }

@@ -31,8 +31,8 @@ struct row_state {
   float out[HeadSize / 8][4] = {};
 
   /// Scores of the 16 tokens at `keys` (shared memory); `score[j]` holds tokens 8 * j to 8 * j + 7.
-  __device__ static void score_tokens(const std::uint32_t (&query)[HeadSize / 16][4], std::uint32_t keys, int first_token,
-                                      float (&score)[2][4]) {
+  __device__ static void score_tokens(const std::uint32_t (&query)[HeadSize / 16][4], std::uint32_t keys,
+                                      int first_token, float (&score)[2][4]) {
     const int lane = static_cast<int>(threadIdx.x) % 32;
     const int token = first_token + lane / 16 * 8 + lane % 8;
 #pragma unroll

@@ -97,7 +97,8 @@ class cuda_graph {
   CUgraphExec_st* graph_ = nullptr;
 };
 
-/// Bytes a second that the device copies within its memory, read and written counted each; best of some copies of 1 GiB.
+/// Bytes a second that the device copies within its memory, read and written counted each; best of some copies of 1
+/// GiB.
 double measure_copy_bandwidth(const cuda_device& device);
 
 }  // namespace troupe

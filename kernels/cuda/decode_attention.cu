@@ -75,7 +75,7 @@ __device__ void store_state(merged_rows<HeadSize>& to, const row_state<HeadSize>
 #pragma unroll
     for (int i = 0; i < HeadSize / 8; ++i)
       *reinterpret_cast<float2*>(&to.out[warp][row][i * 8 + lane % 4 * 2]) = {state.out[i][2 * r],
-                                                                            state.out[i][2 * r + 1]};
+                                                                              state.out[i][2 * r + 1]};
   }
 }
 
@@ -162,7 +162,7 @@ __device__ void rotate_query(std::uint32_t (&query)[HeadSize / 16][4], const hea
     for (int c = 0; c < 2; ++c) {
       const int i = 16 * k + 8 * c + first;
       const auto turn = *reinterpret_cast<const float4*>(angle + 2 * i);  // of elements i and i + 1
-      std::uint32_t near = 0x3f803f80U, far = 0x3f803f80U;               // ones
+      std::uint32_t near = 0x3f803f80U, far = 0x3f803f80U;                // ones
       if (how.q_norm != nullptr) {
         near = *reinterpret_cast<const std::uint32_t*>(how.q_norm + i);
         far = *reinterpret_cast<const std::uint32_t*>(how.q_norm + half + i);
@@ -268,7 +268,8 @@ __global__ void __launch_bounds__(warps * 32)
       out[i] = narrow(merge_warps(merged, i / HeadSize, i % HeadSize).x);
     return;
   }
-  const auto first_partial = (std::size_t{blockIdx.z} * call.heads + static_cast<std::size_t>(head) * group) * gridDim.x;
+  const auto first_partial =
+      (std::size_t{blockIdx.z} * call.heads + static_cast<std::size_t>(head) * group) * gridDim.x;
   float* partial = workspace.partial + first_partial * (HeadSize + 1);
   for (int i = static_cast<int>(threadIdx.x); i < group * HeadSize; i += warps * 32) {
     const auto value = merge_warps(merged, i / HeadSize, i % HeadSize);
@@ -299,8 +300,8 @@ void enqueue(const paged_attention_call& call, const head_rotation& rotation, st
         "decode_attention: shared memory");
   const dim3 grid(static_cast<unsigned>(parts), static_cast<unsigned>(call.cache.heads),
                   static_cast<unsigned>(sequences));
-  launch("decode_attention", decode_attention_kernel<HeadSize>, grid, warps * 32, bytes, stream, call,
-         rotation, workspace);
+  launch("decode_attention", decode_attention_kernel<HeadSize>, grid, warps * 32, bytes, stream, call, rotation,
+         workspace);
 }
 
 }  // namespace

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/cuda/embedding.hpp"
-
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/math.cuh"
 

@@ -23,8 +23,7 @@ constexpr int candidates_max = 12;
 constexpr int repetitions = 5;
 
 void check(cublasStatus_t status, const char* attempted) {
-  if (status != CUBLAS_STATUS_SUCCESS)
-    throw cuda_error(std::string(attempted) + ": " + cublasLtGetStatusName(status));
+  if (status != CUBLAS_STATUS_SUCCESS) throw cuda_error(std::string(attempted) + ": " + cublasLtGetStatusName(status));
 }
 
 struct destroyer {

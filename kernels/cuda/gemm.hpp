@@ -15,10 +15,10 @@ namespace troupe {
 /// out[m][n] (+)= sum over k of x[m][k] * weight[n][k] (+ bias[n]), on tensor cores with float32 sums. All device
 /// memory, rows without gaps.
 struct gemm_call {
-  const bf16* x;       ///< [m, k]
-  const bf16* weight;  ///< [n, k]
+  const bf16* x;               ///< [m, k]
+  const bf16* weight;          ///< [n, k]
   const bf16* bias = nullptr;  ///< [n], with a bf16 out only
-  void* out;           ///< [m, n]
+  void* out;                   ///< [m, n]
   dtype out_type;
   bool accumulate = false;  ///< adds to what is there; with a float32 out only
   std::size_t m, n, k;

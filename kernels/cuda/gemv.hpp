@@ -23,11 +23,11 @@ struct gemv_call {
   float epsilon = 0;
 
   // The result goes to one of these.
-  bf16* out = nullptr;             ///< [rows]: the product, plus `bias` where there is one
-  const bf16* bias = nullptr;      ///< [rows] or null
-  float* out_f32 = nullptr;        ///< [rows]
-  float* accumulated = nullptr;    ///< [rows]: the product is added
-  bf16* gated = nullptr;           ///< [rows / 2]: silu(first half of the rows) * second half
+  bf16* out = nullptr;           ///< [rows]: the product, plus `bias` where there is one
+  const bf16* bias = nullptr;    ///< [rows] or null
+  float* out_f32 = nullptr;      ///< [rows]
+  float* accumulated = nullptr;  ///< [rows]: the product is added
+  bf16* gated = nullptr;         ///< [rows / 2]: silu(first half of the rows) * second half
 
   l2_prefetch next{};  ///< asked for by products so small that their weights are all fetched at once
 };

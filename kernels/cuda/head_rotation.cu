@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kernels/cuda/head_rotation.hpp"
-
 #include <algorithm>
 
+#include "kernels/cuda/head_rotation.hpp"
 #include "kernels/cuda/launch.cuh"
 
 namespace troupe {

@@ -11,8 +11,8 @@ namespace troupe {
 /// What is done to a query or key head before attention: rms_norm where the model has it, then rotation by the token's
 /// position. Device memory.
 struct head_rotation {
-  const bf16* q_norm;   ///< [head_size], or null
-  const bf16* k_norm;   ///< [head_size], or null
+  const bf16* q_norm;  ///< [head_size], or null
+  const bf16* k_norm;  ///< [head_size], or null
   float epsilon;
   const float* angles;  ///< [positions, head_size / 2, 2]: cosine and sine of each pair's angle
 };

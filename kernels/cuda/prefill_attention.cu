@@ -12,7 +12,7 @@ constexpr int key_tokens = 64;
 static_assert(prefill_tile_rows == warps * 16);
 
 template <int HeadSize>
-constexpr std::uint32_t half_stage_bytes = key_tokens * HeadSize * sizeof(bf16);
+constexpr std::uint32_t half_stage_bytes = key_tokens* HeadSize * sizeof(bf16);
 
 /// Starts copying keys and values of 64 positions; those beyond the last are the last again, and masked later.
 template <int HeadSize>

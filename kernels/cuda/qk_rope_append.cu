@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kernels/cuda/qk_rope_append.hpp"
-
-#include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/head_pairs.cuh"
+#include "kernels/cuda/launch.cuh"
+#include "kernels/cuda/qk_rope_append.hpp"
 
 namespace troupe {
 
@@ -25,8 +24,7 @@ __global__ void __launch_bounds__(warps * 32) qk_rope_append_kernel(qk_rope_appe
   auto* x = call.qkv + (token * (heads + 2 * kv_heads) + head) * HeadSize;
   head_pairs<HeadSize> pairs(x);
   if (!is_value)
-    pairs.norm_and_rotate(is_query ? call.rotation.q_norm : call.rotation.k_norm, call.rotation,
-                          call.positions[token]);
+    pairs.norm_and_rotate(is_query ? call.rotation.q_norm : call.rotation.k_norm, call.rotation, call.positions[token]);
   auto* to = x;
   if (!is_query) {
     const auto slot = call.slots[token];

@@ -13,9 +13,9 @@ namespace troupe {
 
 /// What happens between the qkv projection and attention, in one pass. All pointers are device memory.
 struct qk_rope_append_call {
-  bf16* qkv;             ///< [tokens, (heads + 2 * cache.heads) * head_size]: query, then key, then value heads
+  bf16* qkv;  ///< [tokens, (heads + 2 * cache.heads) * head_size]: query, then key, then value heads
   std::size_t tokens;
-  std::size_t heads;     ///< query heads
+  std::size_t heads;  ///< query heads
   head_rotation rotation;
   const std::int32_t* positions;  ///< [tokens]
   const std::int32_t* slots;      ///< [tokens]: block * block_tokens + offset; negative: nothing is stored

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kernels/cuda/sampling.hpp"
-
 #include <cassert>
 
 #include "kernels/cuda/launch.cuh"
+#include "kernels/cuda/sampling.hpp"
 #include "kernels/cuda/sampling_select.cuh"
 
 namespace troupe {
@@ -35,8 +34,8 @@ __global__ void adjust_kernel(float* logits, std::int64_t vocabulary, const samp
     if (change.seen != 0 && row.repetition_penalty != 1.0F)
       x = x > 0 ? __fdiv_rn(x, row.repetition_penalty) : __fmul_rn(x, row.repetition_penalty);
     if (change.outputs != 0)
-      x = __fadd_rn(x, -__fadd_rn(row.presence_penalty,
-                                  __fmul_rn(row.frequency_penalty, static_cast<float>(change.outputs))));
+      x = __fadd_rn(
+          x, -__fadd_rn(row.presence_penalty, __fmul_rn(row.frequency_penalty, static_cast<float>(change.outputs))));
     logit = x;
   }
 }

@@ -43,15 +43,16 @@ struct sampling_outcome {
   float top_logprob[logprobs_max];
 };
 
-/// Everything is device memory, or page-locked host memory. `logits` (f32 [rows, vocabulary]) is changed in between and left as it was.
+/// Everything is device memory, or page-locked host memory. `logits` (f32 [rows, vocabulary]) is changed in between and
+/// left as it was.
 struct sampling_call {
   float* logits;
   std::size_t rows;
   std::size_t vocabulary;
-  const sampling_row* params;      ///< [rows]
+  const sampling_row* params;  ///< [rows]
   logit_adjustment* adjustments;
-  sampling_outcome* outcomes;      ///< [rows]
-  void* workspace;                 ///< sampling_workspace_bytes(rows, vocabulary)
+  sampling_outcome* outcomes;  ///< [rows]
+  void* workspace;             ///< sampling_workspace_bytes(rows, vocabulary)
 };
 
 /// What the rows of a batch have in common lets whole passes be left out.

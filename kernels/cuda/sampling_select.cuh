@@ -34,7 +34,8 @@ template <int Warps>
 __device__ best_logit block_best(best_logit best, best_logit* scratch) {
 #pragma unroll
   for (int offset = 16; offset > 0; offset /= 2)
-    best = better(best, {__shfl_xor_sync(0xffffffffU, best.value, offset), __shfl_xor_sync(0xffffffffU, best.index, offset)});
+    best = better(best,
+                  {__shfl_xor_sync(0xffffffffU, best.value, offset), __shfl_xor_sync(0xffffffffU, best.index, offset)});
   __syncthreads();
   if (threadIdx.x % 32 == 0) scratch[threadIdx.x / 32] = best;
   __syncthreads();
@@ -272,7 +273,8 @@ __device__ inline std::int32_t draw_limited(const float* row, int vocabulary, co
 
 /// kernels/philox.hpp's philox_uniform.
 __device__ inline double philox_uniform_device(std::uint64_t seed, std::uint64_t counter) {
-  std::uint32_t c0 = static_cast<std::uint32_t>(counter), c1 = static_cast<std::uint32_t>(counter >> 32), c2 = 0, c3 = 0;
+  std::uint32_t c0 = static_cast<std::uint32_t>(counter), c1 = static_cast<std::uint32_t>(counter >> 32), c2 = 0,
+                c3 = 0;
   std::uint32_t k0 = static_cast<std::uint32_t>(seed), k1 = static_cast<std::uint32_t>(seed >> 32);
 #pragma unroll
   for (int round = 0; round < 10; ++round) {

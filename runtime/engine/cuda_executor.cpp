@@ -39,8 +39,8 @@ void check_model(const model_config& config, const shard& part) {
   if (part.tensor_size != 1 || part.stages != 1)
     throw config_error("a group of several CUDA ranks is not built yet; use tensor 1 and pipeline 1");
   if (config.head_size != 64 && config.head_size != 128)
-    throw config_error(fmt::format("the CUDA engine has attention for heads of 64 and 128; the model's have {}",
-                                   config.head_size));
+    throw config_error(
+        fmt::format("the CUDA engine has attention for heads of 64 and 128; the model's have {}", config.head_size));
   if (config.heads / config.kv_heads > 16)
     throw config_error(fmt::format("{} query heads share a key/value head; the CUDA engine can do at most 16",
                                    config.heads / config.kv_heads));
@@ -51,11 +51,10 @@ void check_model(const model_config& config, const shard& part) {
 
 void check_options(const engine_options& options) {
   if (options.block_tokens == 0 || options.block_tokens % 16 != 0 || options.block_tokens > 4096)
-    throw config_error(
-        fmt::format("block_tokens is {} and must be a multiple of 16 up to 4096", options.block_tokens));
+    throw config_error(fmt::format("block_tokens is {} and must be a multiple of 16 up to 4096", options.block_tokens));
   if (options.batch_tokens_max == 0 || options.batch_tokens_max > 65535)
-    throw config_error(fmt::format("batch_tokens_max is {} and must be from 1 to 65535 on a CUDA device",
-                                   options.batch_tokens_max));
+    throw config_error(
+        fmt::format("batch_tokens_max is {} and must be from 1 to 65535 on a CUDA device", options.batch_tokens_max));
 }
 
 /// One rank that is a whole model on one device. Decode batches run as graphs, captured while loading.
@@ -107,11 +106,12 @@ cuda_decoder_limits cuda_executor::plan_memory() const {
   const auto kv = cuda_decoder::kv_bytes(config, limits);
   const auto free = device_.free_bytes();
   if (fixed + kv > free)
-    throw config_error(fmt::format(
-        "{} has {:.0f} MiB free; weights, activations and what the driver needs take {:.0f} MiB and the KV cache {:.0f} "
-        "MiB: a KV cache of at most {:.0f} MiB would fit",
-        device_.name(), static_cast<double>(free) / mib, static_cast<double>(fixed) / mib,
-        static_cast<double>(kv) / mib, free > fixed ? static_cast<double>(free - fixed) / mib : 0.0));
+    throw config_error(
+        fmt::format("{} has {:.0f} MiB free; weights, activations and what the driver needs take {:.0f} MiB and the KV "
+                    "cache {:.0f} "
+                    "MiB: a KV cache of at most {:.0f} MiB would fit",
+                    device_.name(), static_cast<double>(free) / mib, static_cast<double>(fixed) / mib,
+                    static_cast<double>(kv) / mib, free > fixed ? static_cast<double>(free - fixed) / mib : 0.0));
   return limits;
 }
 
@@ -121,8 +121,8 @@ load_report cuda_executor::load(const load_progress& progress) {
   const auto limits = plan_memory();
   worker_pool pool(std::max<std::size_t>(1, options_.threads));
   decoder_.emplace(config, load_cuda_weights(config, {}, *model_.weights, device_, pool, progress), device_, limits);
-  step_ = cuda_step({options_.batch_tokens_max, options_.block_tokens, config.positions_max,
-                     config.heads / config.kv_heads});
+  step_ = cuda_step(
+      {options_.batch_tokens_max, options_.block_tokens, config.positions_max, config.heads / config.kv_heads});
   sampler_ = cuda_sampler(limits.logit_rows, config.vocabulary_size);
   sequences_.emplace(sequence_limits{config.vocabulary_size, config.positions_max, options_.block_tokens, limits.blocks,
                                      options_.batch_tokens_max, true});
@@ -153,15 +153,14 @@ step_result cuda_executor::run(const step_plan& plan) {
 
 /// Ends when the step's tokens are on the host.
 void cuda_executor::enqueue_forward(const std::vector<applied_entry>& entries) {
-  const bool decodes = std::all_of(entries.begin(), entries.end(),
-                                   [](const applied_entry& x) { return x.tokens == 1 && x.sample; });
+  const bool decodes =
+      std::all_of(entries.begin(), entries.end(), [](const applied_entry& x) { return x.tokens == 1 && x.sample; });
   const auto size = std::lower_bound(graph_sizes.begin(), graph_sizes.end(), entries.size());
   const auto graph = decodes && !entries.empty() && size != graph_sizes.end() ? graphs_.find(*size) : graphs_.end();
   step_.fill(entries, graph != graphs_.end() ? graph->first : 0);
   if (step_.sampled().size() > logit_rows_max)
-    throw engine_error(
-        fmt::format("{} sequences are sampled in one step; the CUDA engine can do {}", step_.sampled().size(),
-                    logit_rows_max));
+    throw engine_error(fmt::format("{} sequences are sampled in one step; the CUDA engine can do {}",
+                                   step_.sampled().size(), logit_rows_max));
   step_.upload(device_.stream());
   sampler_.upload(step_.sampled(), device_.stream());
   if (graph != graphs_.end())

@@ -23,8 +23,8 @@ class cuda_sampler {
   /// Enqueues the choice of one token for each of those sequences from its row of `logits`.
   void enqueue(float* logits, cuda_stream stream);
 
-  /// Once the stream has come so far: the tokens of the last choice, in the order of upload. Throws engine_error when a row had no
-  /// finite logit.
+  /// Once the stream has come so far: the tokens of the last choice, in the order of upload. Throws engine_error when a
+  /// row had no finite logit.
   std::vector<sampled_token> take(const std::vector<const engine_sequence*>& sequences) const;
 
  private:

@@ -71,9 +71,8 @@ void cuda_step::fill(const std::vector<applied_entry>& entries, std::size_t padd
   count(entries, padded_to);
   const auto bytes = (offsets(total_).table + table_entries_) * sizeof(std::int32_t);
   if (bytes > host_.bytes())
-    throw engine_error(
-        fmt::format("the block tables of {} sequences have {} entries; {} fit", total_.sequences, table_entries_,
-                    host_.bytes() / sizeof(std::int32_t) - offsets(total_).table));
+    throw engine_error(fmt::format("the block tables of {} sequences have {} entries; {} fit", total_.sequences,
+                                   table_entries_, host_.bytes() / sizeof(std::int32_t) - offsets(total_).table));
   used_ = {};
   table_entries_ = 0;
   sampled_.clear();

@@ -22,8 +22,8 @@ struct cuda_step_limits {
 };
 
 /// What a step feeds and samples, as the kernels want it: laid out in page-locked memory, copied to the device in one
-/// piece. Where each array lies depends on the numbers of tokens, sequences, tiles and samples alone, so that a captured
-/// graph finds them again.
+/// piece. Where each array lies depends on the numbers of tokens, sequences, tiles and samples alone, so that a
+/// captured graph finds them again.
 class cuda_step {
  public:
   cuda_step() = default;

@@ -6,7 +6,9 @@ namespace troupe {
 
 namespace {
 
-[[noreturn]] void refuse() { throw config_error("this build has no CUDA engine; use ./dev build cuda, or a cpu device"); }
+[[noreturn]] void refuse() {
+  throw config_error("this build has no CUDA engine; use ./dev build cuda, or a cpu device");
+}
 
 }  // namespace
 

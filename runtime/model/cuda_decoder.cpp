@@ -21,9 +21,7 @@ namespace {
 constexpr std::size_t multiprocessors_max = 256;
 
 std::size_t query_columns(const model_config& config) { return config.heads * config.head_size; }
-std::size_t qkv_columns(const model_config& config) {
-  return (config.heads + 2 * config.kv_heads) * config.head_size;
-}
+std::size_t qkv_columns(const model_config& config) { return (config.heads + 2 * config.kv_heads) * config.head_size; }
 
 /// Parts of a divided sequence that can be under way at once; see decode_parts.
 std::size_t partial_elements(const model_config& config) {

@@ -31,7 +31,7 @@ struct cuda_batch {
   const std::int32_t* kv_tokens = nullptr;
   const std::int32_t* table_start = nullptr;
   const std::int32_t* table = nullptr;
-  std::size_t sampled = 0;                   ///< rows whose logits are wanted
+  std::size_t sampled = 0;                    ///< rows whose logits are wanted
   const std::int32_t* sampled_row = nullptr;  ///< [sampled]
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <cmath>
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <optional>
 
@@ -143,16 +143,16 @@ class comparison {
     const device_array<float> angles(device_, positions_max * s_.head_size);
     fill_rotation_angles_cuda(frequencies.get(), frequencies_.size(), positions_max, angles.get(), device_.stream());
     const head_rotation rotation{q_norm.get(), k_norm.get(), 1e-6F, angles.get()};
-    const auto p = there(positions), sl = there(slots), fr = there(first_row), rc = there(row_count), kt = there(kv_tokens),
-               ts = there(table_start), tb = there(table);
+    const auto p = there(positions), sl = there(slots), fr = there(first_row), rc = there(row_count),
+               kt = there(kv_tokens), ts = there(table_start), tb = there(table);
     const device_array<attention_tile> ti(device_, tiles);
     const device_array<bf16> out(device_, rows * s_.heads * s_.head_size);
     const paged_cache cache{cuda_cache_->get(), s_.kv_heads, s_.block_tokens, s_.head_size};
     qk_rope_append_cuda({qkv_there.get() + singles * s_.width(), rows - singles, s_.heads, rotation, p.get() + singles,
                          sl.get() + singles, cache},
                         device_.stream());
-    const paged_attention_call call{qkv_there.get(), s_.width(), out.get(), s_.heads, cache, scale(), fr.get(), rc.get(),
-                                    kt.get(), ts.get(), tb.get(), {}};
+    const paged_attention_call call{qkv_there.get(), s_.width(), out.get(), s_.heads, cache,    scale(),
+                                    fr.get(),        rc.get(),   kt.get(),  ts.get(), tb.get(), {}};
     const auto parts = decode_parts(singles, s_.kv_heads, device_.multiprocessors());
     const device_array<float> partial(device_, singles * s_.heads * parts * (s_.head_size + 1) + 1);
     const device_array<std::uint32_t> arrived(device_, std::vector<std::uint32_t>(singles * s_.kv_heads + 1));
@@ -197,7 +197,8 @@ TEST_CASE("attention of prompts and of their chunks is the CPU's, for every grou
   NEEDS_CUDA_DEVICE();
   const auto group = GENERATE(as<std::size_t>(), 1, 2, 4, 5, 7, 8);
   const auto head_size = GENERATE(as<std::size_t>(), 64, 128);
-  const auto lengths = GENERATE(member{0, 2}, member{0, 16}, member{0, 129}, member{0, 300}, member{100, 65}, member{513, 2});
+  const auto lengths =
+      GENERATE(member{0, 2}, member{0, 16}, member{0, 129}, member{0, 300}, member{100, 65}, member{513, 2});
   INFO("group " << group << " head size " << head_size << " cached " << lengths.cached << " fed " << lengths.rows);
   CHECK(comparison({2 * group, 2, head_size, 32}, {lengths}).run() < tolerance);
 }

@@ -29,7 +29,10 @@ const char* const model_names[] = {"qwen3-tiny", "qwen3-tied", "qwen2-tiny", "ll
 class fed_decoder {
  public:
   explicit fed_decoder(const model& source)
-      : device_(0), pool_(2), vocabulary_(source.config.vocabulary_size), decoder_(make(source)),
+      : device_(0),
+        pool_(2),
+        vocabulary_(source.config.vocabulary_size),
+        decoder_(make(source)),
         step_({limits_.batch_tokens, limits_.block_tokens, source.config.positions_max,
                source.config.heads / source.config.kv_heads}) {
     for (std::size_t b = 0; b < limits_.blocks; ++b)
@@ -198,5 +201,6 @@ TEST_CASE("a KV cache larger than the device is refused with what would fit") {
 }
 
 TEST_CASE("a group of several CUDA ranks is refused with a sentence") {
-  CHECK_THROWS_AS(make_cuda_executor(open_model("random:qwen3-8b"), {0, 2, 0, 1}, {}, small_options(), 0), config_error);
+  CHECK_THROWS_AS(make_cuda_executor(open_model("random:qwen3-8b"), {0, 2, 0, 1}, {}, small_options(), 0),
+                  config_error);
 }

@@ -34,8 +34,7 @@ std::vector<float> product(const cpu_device& cpu, const std::vector<bf16>& x, co
   const auto wide = widened(x);
   const auto rows = x.size() / columns, n = weight.size() / columns;
   std::vector<float> out(rows * n);
-  const matmul_part parts[] = {
-      {const_tensor(weight.data(), n, columns), {}, tensor(out.data(), rows, n)}};
+  const matmul_part parts[] = {{const_tensor(weight.data(), n, columns), {}, tensor(out.data(), rows, n)}};
   matmul(execution(cpu), const_tensor(wide.data(), rows, columns), parts);
   return out;
 }
@@ -80,7 +79,8 @@ TEST_CASE("rms_norm on the device is the CPU's, with and without a sum before it
     const device_array<bf16> chosen(device, 2 * columns);
     rms_norm_cuda(there.get(), index.get(), weight_there.get(), 1e-6F, 2, columns, chosen.get(), device.stream());
     const auto all = widened(out.read()), two = widened(chosen.read());
-    CHECK(std::equal(two.begin(), two.begin() + static_cast<std::ptrdiff_t>(columns), all.begin() + static_cast<std::ptrdiff_t>(5 * columns)));
+    CHECK(std::equal(two.begin(), two.begin() + static_cast<std::ptrdiff_t>(columns),
+                     all.begin() + static_cast<std::ptrdiff_t>(5 * columns)));
     CHECK(std::equal(two.begin() + static_cast<std::ptrdiff_t>(columns), two.end(), all.begin()));
   }
   SECTION("after a sum") {
@@ -197,8 +197,14 @@ TEST_CASE("a product of several rows is the CPU's, plain, with a bias and added 
     for (std::size_t i = 0; i < sum.size(); ++i)
       sum[i] += to_float(bias[i % n]);
     const device_array<bf16> out(device, m * n);
-    gemm.run({.x = x_there.get(), .weight = weight_there.get(), .bias = bias_there.get(), .out = out.get(),
-              .out_type = dtype::bf16, .m = m, .n = n, .k = k},
+    gemm.run({.x = x_there.get(),
+              .weight = weight_there.get(),
+              .bias = bias_there.get(),
+              .out = out.get(),
+              .out_type = dtype::bf16,
+              .m = m,
+              .n = n,
+              .k = k},
              device.stream());
     CHECK(greatest_error(widened(out.read()), sum) < bf16_tolerance);
   }
@@ -208,8 +214,14 @@ TEST_CASE("a product of several rows is the CPU's, plain, with a bias and added 
       sum[i] = 2 * sum[i] + before[i];
     const device_array<float> out(device, before);
     for (int i = 0; i < 2; ++i)
-      gemm.run({.x = x_there.get(), .weight = weight_there.get(), .out = out.get(), .out_type = dtype::f32,
-                .accumulate = true, .m = m, .n = n, .k = k},
+      gemm.run({.x = x_there.get(),
+                .weight = weight_there.get(),
+                .out = out.get(),
+                .out_type = dtype::f32,
+                .accumulate = true,
+                .m = m,
+                .n = n,
+                .k = k},
                device.stream());
     CHECK(greatest_error(out.read(), sum) < f32_tolerance);
   }

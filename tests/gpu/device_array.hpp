@@ -21,8 +21,7 @@ class device_array {
     synchronize(device.stream());
   }
   /// Filled with bytes that make numbers no kernel writes, so that what is not written is seen.
-  device_array(const cuda_device& device, std::size_t size)
-      : device_array(device, std::vector<T>(size, poison())) {}
+  device_array(const cuda_device& device, std::size_t size) : device_array(device, std::vector<T>(size, poison())) {}
 
   T* get() const { return memory_.template as<T>(); }
   std::vector<T> read() const {
