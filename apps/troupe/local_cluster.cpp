@@ -20,6 +20,9 @@ cluster_file make_file(const local_cluster_options& options) {
   if (cuda && !cuda_is_built()) throw std::invalid_argument("this build has no CUDA engine; use --device cpu");
   if (cuda && options.tensor * options.pipeline > 1)
     throw std::invalid_argument("a group of several CUDA ranks is not built yet; use --tensor 1 and --pipeline 1");
+  if (cuda && options.engine.max_sequences > cuda_sequences_max)
+    throw std::invalid_argument(fmt::format("--max-sequences {} is more than the {} that a CUDA device runs at once",
+                                            options.engine.max_sequences, cuda_sequences_max));
   cluster_file file;
   file.cluster = fmt::format("local-{}", getpid());
   file.model = options.model;

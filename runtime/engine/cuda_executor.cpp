@@ -28,7 +28,6 @@ namespace {
 /// Sizes of decode batches that have a graph; a batch in between is padded to the next.
 constexpr std::array<std::size_t, 17> graph_sizes = {1,  2,  4,  8,   12,  16,  24,  32, 40,
                                                      48, 64, 96, 128, 160, 192, 224, 256};
-constexpr std::size_t logit_rows_max = 512;
 /// A step that takes longer is one that will not end.
 constexpr std::chrono::seconds step_deadline{60};
 /// Left to the driver: graphs, module code, what the library allocates by itself.
@@ -90,7 +89,7 @@ class cuda_executor final : public executor {
 /// The least that is asked for must fit before anything is loaded; says what would.
 cuda_decoder_limits cuda_executor::plan_memory() const {
   const auto& config = model_.config;
-  cuda_decoder_limits limits{options_.batch_tokens_max, std::min(options_.batch_tokens_max, logit_rows_max),
+  cuda_decoder_limits limits{options_.batch_tokens_max, std::min(options_.batch_tokens_max, cuda_sequences_max),
                              options_.block_tokens, 1};
   const auto block_bytes = cuda_decoder::kv_bytes(config, limits);
   limits.blocks = options_.kv_blocks != 0 ? options_.kv_blocks : options_.kv_bytes / block_bytes;
@@ -158,9 +157,9 @@ void cuda_executor::enqueue_forward(const std::vector<applied_entry>& entries) {
   const auto size = std::lower_bound(graph_sizes.begin(), graph_sizes.end(), entries.size());
   const auto graph = decodes && !entries.empty() && size != graph_sizes.end() ? graphs_.find(*size) : graphs_.end();
   step_.fill(entries, graph != graphs_.end() ? graph->first : 0);
-  if (step_.sampled().size() > logit_rows_max)
+  if (step_.sampled().size() > cuda_sequences_max)
     throw engine_error(fmt::format("{} sequences are sampled in one step; the CUDA engine can do {}",
-                                   step_.sampled().size(), logit_rows_max));
+                                   step_.sampled().size(), cuda_sequences_max));
   step_.upload(device_.stream());
   sampler_.upload(step_.sampled(), device_.stream());
   if (graph != graphs_.end())

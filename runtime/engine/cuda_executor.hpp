@@ -15,6 +15,9 @@ namespace troupe {
 /// Whether this build has the CUDA engine; that a device is there is another matter.
 bool cuda_is_built();
 
+/// Sequences that one step can sample.
+inline constexpr std::size_t cuda_sequences_max = 512;
+
 /// Bytes a second that device `index` copies within its memory, reads and writes counted each.
 double measure_device_copy_bandwidth(std::size_t index);
 
