@@ -18,6 +18,7 @@
 #include "apps/troupe/local_cluster.hpp"
 #include "apps/troupe/logging.hpp"
 #include "apps/troupe/memory_bandwidth.hpp"
+#include "runtime/engine/cuda_executor.hpp"
 #include "runtime/model/memory_plan.hpp"
 
 namespace troupe {
@@ -36,12 +37,23 @@ struct bench_options {
   std::uint32_t length_min = 100;
   std::uint32_t length_max = 1024;
   std::uint32_t batch = 0;
-  std::uint32_t context = 128;
+  std::uint32_t prompt_tokens = 0;
   std::uint32_t steps = 32;
   std::uint64_t seed = 0;
   float temperature = 0.6F;
   bool json = false;
 };
+
+/// Fixed: with --context, as many as let the last token reach it.
+std::uint32_t prompt_tokens_of(const bench_options& options) {
+  if (options.prompt_tokens != 0) return options.prompt_tokens;
+  const auto context = options.cluster.engine.context;
+  if (context == 0) return 128;
+  if (context <= options.steps)
+    throw std::invalid_argument(
+        fmt::format("--context {} leaves no prompt before {} steps; make it larger", context, options.steps));
+  return context - options.steps;
+}
 
 struct workload_item {
   std::vector<token_id> prompt;
@@ -54,7 +66,7 @@ std::vector<workload_item> make_workload(const bench_options& options, std::int3
   std::uniform_int_distribution<token_id> token{0, std::min(vocabulary_size - 1, 10'000)};
   std::vector<workload_item> items(options.batch != 0 ? options.batch : options.sequences);
   for (auto& item : items) {
-    item.prompt.resize(options.batch != 0 ? options.context : length(random));
+    item.prompt.resize(options.batch != 0 ? prompt_tokens_of(options) : length(random));
     item.output = options.batch != 0 ? options.steps : length(random);
     for (auto& id : item.prompt)
       id = token(random);
@@ -178,16 +190,33 @@ double weight_bytes_read(const model_config& config) {
   return config.tied_embeddings ? bytes : bytes - embedding;
 }
 
-/// How near decoding one sequence comes to reading the weights as fast as this memory can be read, in the same run.
+/// Bytes of KV cache that a step in the middle of the run reads.
+double cache_bytes_read(const bench_options& options, const model_config& config) {
+  const auto element = options.cluster.device == "cuda" ? sizeof(bf16) : sizeof(float);
+  const auto token = static_cast<double>(2 * config.layers * config.kv_heads * config.head_size * element);
+  return token * options.batch * (prompt_tokens_of(options) + options.steps / 2.0);
+}
+
+/// How near decoding comes to reading weights and cache as fast as this memory can be read, in the same run.
 void add_memory_share(nlohmann::ordered_json& json, const bench_options& options, const model_config& config,
                       const figures& x) {
   auto threads = options.cluster.engine.threads;
   if (threads == 0) threads = std::max(1U, std::thread::hardware_concurrency());
-  auto limit = measure_read_bandwidth(threads);
-  auto reached = weight_bytes_read(config) / x.inter_token_p50;
-  json["weights_read_gb_per_second"] = reached / 1e9;
-  json["memory_read_gb_per_second"] = limit / 1e9;
+  const bool cuda = options.cluster.device == "cuda";
+  auto limit = cuda ? measure_device_copy_bandwidth(0) : measure_read_bandwidth(threads);
+  auto reached = (weight_bytes_read(config) + cache_bytes_read(options, config)) / x.inter_token_p50;
+  json["step_read_gb_per_second"] = reached / 1e9;
+  json[cuda ? "device_copy_gb_per_second" : "memory_read_gb_per_second"] = limit / 1e9;
   json["share_of_memory_bandwidth"] = reached / limit;
+}
+
+/// How fast prompts were read: products of weights alone, without attention.
+void add_prefill(nlohmann::ordered_json& json, const model_config& config, const figures& x) {
+  const auto head = static_cast<double>(config.vocabulary_size * config.hidden_size) * 2;
+  const auto parameters = (weight_bytes_read(config) - head) / 2;
+  const auto tokens = static_cast<double>(x.prompt_tokens);
+  json["prefill_tokens_per_second"] = tokens / x.first_token_p50;
+  json["prefill_weight_tflops"] = 2 * parameters * tokens / x.first_token_p50 / 1e12;
 }
 
 int run_bench(bench_options options) {
@@ -203,7 +232,8 @@ int run_bench(bench_options options) {
   run_workload(cluster, options, warm_up, false);
   auto result = run_workload(cluster, options, make_workload(options, vocabulary), true);
   auto json = to_json(options, cluster.model(), result);
-  if (options.batch == 1 && options.steps > 1) add_memory_share(json, options, cluster.model().config, result);
+  if (options.batch != 0 && options.steps > 1) add_memory_share(json, options, cluster.model().config, result);
+  if (options.batch == 1) add_prefill(json, cluster.model().config, result);
   if (options.json)
     fmt::print("{}\n", json.dump());
   else
@@ -224,7 +254,8 @@ void add_bench_command(CLI::App& program, int& exit_code) {
   command->add_option("--length-max", options->length_max, "Offline: most input and output tokens")
       ->capture_default_str();
   command->add_option("--batch", options->batch, "Fixed instead of offline: this many sequences at once");
-  command->add_option("--prompt-tokens", options->context, "Fixed: prompt tokens of each")->capture_default_str();
+  command->add_option("--prompt-tokens", options->prompt_tokens,
+                      "Fixed: prompt tokens of each; else what --context leaves, else 128");
   command->add_option("--steps", options->steps, "Fixed: output tokens of each")->capture_default_str();
   command->add_option("--seed", options->seed)->capture_default_str();
   command->add_option("--temperature", options->temperature)->capture_default_str();

@@ -8,7 +8,7 @@ void add_group_options(CLI::App& command, local_cluster_options& options, std::s
   command.add_option("--model,-m", options.model, "Hugging Face model folder");
   command.add_option("--weights", options.weights, "files, or random:NAME for weights made in the shape NAME")
       ->capture_default_str();
-  command.add_option("--device", options.device, "cpu")->capture_default_str();
+  command.add_option("--device", options.device, "cpu, or cuda where the build has it")->capture_default_str();
   command.add_option("--tensor", options.tensor, "Ranks that split every layer")
       ->capture_default_str()
       ->check(CLI::Range(1, 64));

@@ -27,6 +27,7 @@
 #include "apps/troupe/version.hpp"
 #include "runtime/collective/group_communicators.hpp"
 #include "runtime/collective/watched_communicator.hpp"
+#include "runtime/engine/cuda_executor.hpp"
 #include "runtime/engine/model_executor.hpp"
 #include "runtime/engine/scripted_executor.hpp"
 #include "runtime/model/memory_plan.hpp"
@@ -151,6 +152,10 @@ executor_factory make_factory(caf::actor_system& system, const cluster_file& fil
     options.kv_blocks = static_cast<std::uint32_t>(file.engine.kv_blocks);
     options.kv_bytes = file.engine.kv_memory_bytes;
     options.batch_tokens_max = file.engine.max_batch_tokens;
+    constexpr std::string_view cuda = "cuda:";
+    if (device.starts_with(cuda))
+      return make_cuda_executor(open_model(model.source), shard_of(view.tensor, view.pipeline, rank), std::move(links),
+                                options, static_cast<std::uint32_t>(std::stoul(device.substr(cuda.size()))));
     return std::make_unique<model_executor>(open_model(model.source), shard_of(view.tensor, view.pipeline, rank),
                                             std::move(links), options);
   };
@@ -240,7 +245,7 @@ fault_injector_actor spawn_injector(caf::actor_system& system, const cluster_fil
 
 void check_served(const cluster_file& file) {
   auto check = [](const std::string& where, const rank_place& place) {
-    if (place.device.kind == rank_device_kind::cuda)
+    if (place.device.kind == rank_device_kind::cuda && !cuda_is_built())
       throw std::invalid_argument(
           fmt::format("{}: {}: this build has no CUDA engine; use a cpu device, for example {}/cpu:0", where,
                       to_string(place), place.node));
@@ -249,8 +254,14 @@ void check_served(const cluster_file& file) {
     if (group.mode == group_mode::replicated)
       throw std::invalid_argument(
           fmt::format("group {}: mode replicated is not built yet; use mode sharded", group.name));
-    for (const auto& place : group.ranks)
+    for (const auto& place : group.ranks) {
       check("group " + group.name, place);
+      if (place.device.kind == rank_device_kind::cuda && group.ranks.size() > 1)
+        throw std::invalid_argument(
+            fmt::format("group {}: {} ranks on CUDA devices: a group of several is not built yet; give each device a "
+                        "group of its own",
+                        group.name, group.ranks.size()));
+    }
   }
   for (const auto& place : file.spares)
     check("spares", place);
@@ -263,6 +274,8 @@ void plan_node_memory(const cluster_file& file, const model_bundle& model, const
   for (const auto& group : file.groups) {
     for (std::uint32_t rank = 0; rank < group.ranks.size(); ++rank) {
       if (group.ranks[rank].node != node) continue;
+      // A CUDA rank plans with its device's own memory when it loads.
+      if (group.ranks[rank].device.kind == rank_device_kind::cuda) continue;
       auto bytes = bytes_of(file, model.config, shard_of(group.tensor, group.pipeline, rank));
       const auto& plan = bytes.plan;
       if (bytes.blocks == 0)

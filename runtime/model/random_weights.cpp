@@ -15,15 +15,11 @@ std::uint32_t hash_name(const std::string& name) {
 }
 
 /// A value is centre + spread * u with u uniform in (-1, 1).
-struct distribution {
-  float centre;
-  float spread;
-};
-
-distribution distribution_of(const tensor_spec& spec, std::size_t layers) {
+value_recipe recipe_of(const tensor_spec& spec, std::size_t layers) {
+  const auto seed = hash_name(spec.name);
   constexpr double uniform_to_deviation = 1.7320508;  // uniform in (-a, a) has the deviation a / sqrt 3
   const auto scaled = [&](double deviation) {
-    return distribution{0, static_cast<float>(deviation * uniform_to_deviation)};
+    return value_recipe{seed, 0, static_cast<float>(deviation * uniform_to_deviation)};
   };
   const auto inputs = static_cast<double>(spec.columns);
   switch (spec.use) {
@@ -36,11 +32,11 @@ distribution distribution_of(const tensor_spec& spec, std::size_t layers) {
     case tensor_use::embedding:
       return scaled(2 / std::sqrt(inputs));
     case tensor_use::norm:
-      return {1, 0.125F};
+      return {seed, 1, 0.125F};
     case tensor_use::bias:
-      return {0, 0.125F};
+      return {seed, 0, 0.125F};
   }
-  return {0, 1};
+  return {seed, 0, 1};
 }
 
 }  // namespace
@@ -48,12 +44,13 @@ distribution distribution_of(const tensor_spec& spec, std::size_t layers) {
 random_weights::random_weights(const model_config& config)
     : layers_(config.layers), kernels_(find_cpu_kernels(available_isas().back())) {}
 
+std::optional<value_recipe> random_weights::recipe(const tensor_spec& spec) const { return recipe_of(spec, layers_); }
+
 void random_weights::read(const tensor_spec& spec, const tensor_slice& slice, bf16* to) const {
-  const auto seed = hash_name(spec.name);
-  const auto d = distribution_of(spec, layers_);
+  const auto d = recipe_of(spec, layers_);
   for (auto row = slice.rows.begin; row < slice.rows.end(); ++row) {
     const auto first = std::uint64_t{row} * spec.columns + slice.columns.begin;
-    kernels_->random_fill(seed, first, d.centre, d.spread, to, slice.columns.count);
+    kernels_->random_fill(d.seed, first, d.centre, d.spread, to, slice.columns.count);
     to += slice.columns.count;
   }
 }

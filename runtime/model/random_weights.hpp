@@ -14,6 +14,7 @@ class random_weights final : public weight_source {
 
   const bf16* find(const tensor_spec&, const tensor_slice&) const override { return nullptr; }
   void read(const tensor_spec& spec, const tensor_slice& slice, bf16* to) const override;
+  std::optional<value_recipe> recipe(const tensor_spec& spec) const override;
 
  private:
   std::size_t layers_;

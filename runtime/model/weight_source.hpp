@@ -1,10 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
+#include <optional>
+
 #include "kernels/dtype.hpp"
 #include "runtime/model/model_tensors.hpp"
 
 namespace troupe {
+
+/// How the values of a tensor that is made, not read, follow from their index (kernels/cpu/random_fill.hpp).
+struct value_recipe {
+  std::uint32_t seed = 0;
+  float centre = 0;
+  float spread = 0;
+};
 
 /// Where the values of a model's tensors come from. Immutable; any thread may read.
 class weight_source {
@@ -19,6 +29,9 @@ class weight_source {
 
   /// Writes the slice, row after row.
   virtual void read(const tensor_spec& spec, const tensor_slice& slice, bf16* to) const = 0;
+
+  /// How to make the values where they are wanted, on whatever device, instead of reading them.
+  virtual std::optional<value_recipe> recipe(const tensor_spec&) const { return std::nullopt; }
 };
 
 }  // namespace troupe

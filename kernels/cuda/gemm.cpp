@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/cuda/gemm.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include <cublasLt.h>
+
+#include "kernels/cuda/check.cuh"
+#include "kernels/cuda/device_buffer.hpp"
+
+namespace troupe {
+
+namespace {
+
+constexpr std::size_t work_bytes = std::size_t{64} << 20;
+/// Written between two timed runs, so that weights are read from memory as in a step: more than a second-level cache.
+constexpr std::size_t flush_bytes = std::size_t{128} << 20;
+constexpr int candidates_max = 12;
+constexpr int repetitions = 5;
+
+void check(cublasStatus_t status, const char* attempted) {
+  if (status != CUBLAS_STATUS_SUCCESS) throw cuda_error(std::string(attempted) + ": " + cublasLtGetStatusName(status));
+}
+
+struct destroyer {
+  void operator()(cublasLtMatmulDesc_t x) const { cublasLtMatmulDescDestroy(x); }
+  void operator()(cublasLtMatrixLayout_t x) const { cublasLtMatrixLayoutDestroy(x); }
+  void operator()(cublasLtMatmulPreference_t x) const { cublasLtMatmulPreferenceDestroy(x); }
+  void operator()(cudaEvent_t x) const { cudaEventDestroy(x); }
+};
+template <class T>
+using handle = std::unique_ptr<std::remove_pointer_t<T>, destroyer>;
+
+handle<cublasLtMatrixLayout_t> make_layout(cudaDataType_t type, std::size_t rows, std::size_t columns) {
+  cublasLtMatrixLayout_t layout = nullptr;
+  check(cublasLtMatrixLayoutCreate(&layout, type, rows, columns, static_cast<std::int64_t>(rows)), "gemm: layout");
+  return handle<cublasLtMatrixLayout_t>(layout);
+}
+
+/// The library is column-major: out^T [n x m] = weight^T' * x^T, so weight is the transposed k x n matrix.
+struct problem {
+  explicit problem(const gemm_call& call)
+      : weight(make_layout(CUDA_R_16BF, call.k, call.n)),
+        x(make_layout(CUDA_R_16BF, call.k, call.m)),
+        out(make_layout(call.out_type == dtype::bf16 ? CUDA_R_16BF : CUDA_R_32F, call.n, call.m)) {
+    cublasLtMatmulDesc_t made = nullptr;
+    check(cublasLtMatmulDescCreate(&made, CUBLAS_COMPUTE_32F, CUDA_R_32F), "gemm: description");
+    description.reset(made);
+    const auto set = [&](cublasLtMatmulDescAttributes_t attribute, const auto& value) {
+      check(cublasLtMatmulDescSetAttribute(made, attribute, &value, sizeof value), "gemm: attribute");
+    };
+    set(CUBLASLT_MATMUL_DESC_TRANSA, CUBLAS_OP_T);
+    set(CUBLASLT_MATMUL_DESC_TRANSB, CUBLAS_OP_N);
+    if (call.bias != nullptr) {
+      set(CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
+      set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, static_cast<const void*>(call.bias));
+    }
+  }
+
+  handle<cublasLtMatmulDesc_t> description;
+  handle<cublasLtMatrixLayout_t> weight, x, out;
+};
+
+/// Rows up to which one algorithm serves: every power of two, so that what is timed is near what is run.
+std::size_t bucket_of(std::size_t m) { return std::bit_ceil(m); }
+
+using shape_key = std::tuple<std::size_t, std::size_t, std::size_t, dtype, bool, bool>;
+
+shape_key key_of(const gemm_call& call) {
+  return {call.n, call.k, bucket_of(call.m), call.out_type, call.bias != nullptr, call.accumulate};
+}
+
+std::vector<cublasLtMatmulHeuristicResult_t> propose(cublasLtHandle_t library, const problem& what, int most) {
+  cublasLtMatmulPreference_t made = nullptr;
+  check(cublasLtMatmulPreferenceCreate(&made), "gemm: preference");
+  const handle<cublasLtMatmulPreference_t> preference(made);
+  check(cublasLtMatmulPreferenceSetAttribute(made, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &work_bytes,
+                                             sizeof work_bytes),
+        "gemm: preference");
+  std::vector<cublasLtMatmulHeuristicResult_t> found(static_cast<std::size_t>(most));
+  int count = 0;
+  check(cublasLtMatmulAlgoGetHeuristic(library, what.description.get(), what.weight.get(), what.x.get(), what.out.get(),
+                                       what.out.get(), made, most, found.data(), &count),
+        "gemm: choosing an algorithm");
+  found.resize(static_cast<std::size_t>(count));
+  return found;
+}
+
+}  // namespace
+
+struct gemm_library::state {
+  cublasLtHandle_t library = nullptr;
+  device_buffer workspace{work_bytes};
+  std::map<shape_key, cublasLtMatmulAlgo_t> chosen;
+
+  state() { check(cublasLtCreate(&library), "cuBLASLt"); }
+  state(const state&) = delete;
+  state& operator=(const state&) = delete;
+  ~state() { cublasLtDestroy(library); }
+
+  cublasStatus_t enqueue(const problem& what, const gemm_call& call, void* out, const cublasLtMatmulAlgo_t& algorithm,
+                         cuda_stream stream) {
+    const float one = 1, beta = call.accumulate ? 1 : 0;
+    return cublasLtMatmul(library, what.description.get(), &one, call.weight, what.weight.get(), call.x, what.x.get(),
+                          &beta, out, what.out.get(), out, what.out.get(), &algorithm, workspace.data(), work_bytes,
+                          stream);
+  }
+
+  /// Best of some runs, in milliseconds; infinite where the algorithm does not do it.
+  float time(const problem& what, const gemm_call& call, void* out, void* flush, const cublasLtMatmulAlgo_t& algorithm,
+             cuda_stream stream) {
+    cudaEvent_t made[2];
+    for (auto& event : made)
+      troupe::check(cudaEventCreate(&event), "gemm: event");
+    const handle<cudaEvent_t> begin(made[0]), end(made[1]);
+    auto best = std::numeric_limits<float>::infinity();
+    for (int i = 0; i < repetitions; ++i) {
+      troupe::check(cudaMemsetAsync(flush, i, flush_bytes, stream), "gemm: flush");
+      troupe::check(cudaEventRecord(begin.get(), stream), "gemm: event");
+      if (enqueue(what, call, out, algorithm, stream) != CUBLAS_STATUS_SUCCESS) return best;
+      troupe::check(cudaEventRecord(end.get(), stream), "gemm: event");
+      troupe::check(cudaEventSynchronize(end.get()), "gemm: timing");
+      float milliseconds = 0;
+      troupe::check(cudaEventElapsedTime(&milliseconds, begin.get(), end.get()), "gemm: timing");
+      if (i > 0) best = std::min(best, milliseconds);
+    }
+    return best;
+  }
+};
+
+gemm_library::gemm_library() : state_(std::make_unique<state>()) {}
+gemm_library::~gemm_library() = default;
+
+std::size_t gemm_library::workspace_bytes() { return work_bytes; }
+
+void gemm_library::tune(const gemm_call& call, cuda_stream stream) {
+  if (state_->chosen.contains(key_of(call))) return;
+  const problem what(call);
+  const auto proposed = propose(state_->library, what, candidates_max);
+  if (proposed.empty())
+    throw cuda_error("gemm: cuBLASLt has nothing for m " + std::to_string(call.m) + ", n " + std::to_string(call.n) +
+                     ", k " + std::to_string(call.k));
+  // The timed runs write beside the real output, which an accumulating call must not touch.
+  const device_buffer out(call.m * call.n * size_of(call.out_type)), flush(flush_bytes);
+  auto best = std::numeric_limits<float>::infinity();
+  auto chosen = proposed.front().algo;
+  for (const auto& candidate : proposed) {
+    const auto took = state_->time(what, call, out.data(), flush.data(), candidate.algo, stream);
+    if (took >= best) continue;
+    best = took;
+    chosen = candidate.algo;
+  }
+  state_->chosen.emplace(key_of(call), chosen);
+}
+
+void gemm_library::run(const gemm_call& call, cuda_stream stream) {
+  if (call.m == 0 || call.n == 0) return;
+  tune(call, stream);
+  const problem what(call);
+  auto status = state_->enqueue(what, call, call.out, state_->chosen.at(key_of(call)), stream);
+  // What is best for a full bucket may not do a smaller number of rows.
+  if (status == CUBLAS_STATUS_NOT_SUPPORTED || status == CUBLAS_STATUS_INVALID_VALUE)
+    status = state_->enqueue(what, call, call.out, propose(state_->library, what, 1).at(0).algo, stream);
+  check(status, "gemm");
+}
+
+}  // namespace troupe

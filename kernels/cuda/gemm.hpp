@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <tuple>
+
+#include "kernels/cuda/stream.hpp"
+#include "kernels/dtype.hpp"
+
+namespace troupe {
+
+/// out[m][n] (+)= sum over k of x[m][k] * weight[n][k] (+ bias[n]), on tensor cores with float32 sums. All device
+/// memory, rows without gaps.
+struct gemm_call {
+  const bf16* x;               ///< [m, k]
+  const bf16* weight;          ///< [n, k]
+  const bf16* bias = nullptr;  ///< [n], with a bf16 out only
+  void* out;                   ///< [m, n]
+  dtype out_type;
+  bool accumulate = false;  ///< adds to what is there; with a float32 out only
+  std::size_t m, n, k;
+};
+
+/// cuBLASLt, with the algorithm of each shape chosen by time: the first time it meets (n, k, bucket of m) it runs what
+/// the library proposes against cold caches and remembers the fastest. That first time must not be inside a capture.
+class gemm_library {
+ public:
+  gemm_library();
+  gemm_library(const gemm_library&) = delete;
+  gemm_library& operator=(const gemm_library&) = delete;
+  ~gemm_library();
+
+  void run(const gemm_call& call, cuda_stream stream);
+
+  /// Times candidates for the call's shape now, unless that is known. Waits for the stream.
+  void tune(const gemm_call& call, cuda_stream stream);
+
+  /// Device memory that it holds.
+  static std::size_t workspace_bytes();
+
+ private:
+  struct state;
+  std::unique_ptr<state> state_;
+};
+
+}  // namespace troupe

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "kernels/cuda/attention.hpp"
+#include "kernels/cuda/cuda_device.hpp"
+#include "kernels/cuda/device_buffer.hpp"
+#include "kernels/cuda/gemm.hpp"
+#include "kernels/cuda/gemv.hpp"
+#include "runtime/model/cuda_weights.hpp"
+#include "runtime/model/model_config.hpp"
+#include "runtime/model/shard.hpp"
+
+namespace troupe {
+
+/// The rows of one forward pass, as arrays on the device. Sequences of one row come first, and so do
+/// their rows.
+struct cuda_batch {
+  std::size_t tokens = 0;
+  const std::int32_t* token_ids = nullptr;  ///< [tokens]
+  const std::int32_t* positions = nullptr;  ///< [tokens]
+  const std::int32_t* slots = nullptr;      ///< [tokens]; negative: a row that is padding
+  std::size_t single_sequences = 0;         ///< those of one row
+  std::size_t tiles = 0;                    ///< of the others
+  const attention_tile* tile = nullptr;
+  const std::int32_t* first_row = nullptr;  ///< [sequences], as paged_attention_call wants them
+  const std::int32_t* rows = nullptr;
+  const std::int32_t* kv_tokens = nullptr;
+  const std::int32_t* table_start = nullptr;
+  const std::int32_t* table = nullptr;
+  std::size_t sampled = 0;                    ///< rows whose logits are wanted
+  const std::int32_t* sampled_row = nullptr;  ///< [sampled]
+};
+
+/// The bounds that the decoder's buffers are made for.
+struct cuda_decoder_limits {
+  std::size_t batch_tokens = 0;
+  std::size_t logit_rows = 0;
+  std::size_t block_tokens = 0;
+  std::size_t blocks = 0;
+};
+
+/// The forward pass of a whole model on one device: runtime/model/decoder's list of ops in the fused form that a GPU
+/// wants. Residuals are float32, all other activations bf16, sums float32. A step of one row goes through gemv_cuda,
+/// which does norm, gate and residual on the way; the others through cuBLASLt.
+class cuda_decoder {
+ public:
+  cuda_decoder(const model_config& config, cuda_weights weights, const cuda_device& device,
+               const cuda_decoder_limits& limits);
+
+  /// Device memory that a decoder takes besides the weights, without and with KV cache.
+  static std::uint64_t activation_bytes(const model_config& config, const cuda_decoder_limits& limits);
+  static std::uint64_t kv_bytes(const model_config& config, const cuda_decoder_limits& limits);
+
+  /// Chooses the algorithms of every product that steps can have: of each power of two of tokens, and of rows sampled.
+  /// Waits for the device.
+  void tune(cuda_stream stream);
+
+  /// Enqueues the layers and the logits of the rows that are sampled. May be captured, after tune and once a step of
+  /// one and of several tokens has run.
+  void enqueue(const cuda_batch& batch, cuda_stream stream);
+
+  /// f32 [batch.sampled, vocabulary] of the last batch.
+  float* logits() const { return logits_; }
+
+ private:
+  gemm_call qkv_product(std::size_t layer, std::size_t tokens) const;
+  gemm_call o_product(std::size_t layer, std::size_t tokens) const;
+  gemm_call gate_up_product(std::size_t layer, std::size_t tokens) const;
+  gemm_call down_product(std::size_t layer, std::size_t tokens) const;
+  gemm_call head_product(std::size_t rows) const;
+  gemv_call qkv_row(std::size_t layer) const;
+  gemv_call head_row() const;
+  void enqueue_row(const cuda_batch& batch, std::size_t layer, cuda_stream stream);
+  void enqueue_rows(const cuda_batch& batch, std::size_t layer, cuda_stream stream);
+  void attend(const cuda_batch& batch, std::size_t layer, const l2_prefetch& next, cuda_stream stream);
+  paged_cache cache_of(std::size_t layer) const;
+
+  const model_config config_;
+  const cuda_weights weights_;
+  const cuda_decoder_limits limits_;
+  const std::size_t multiprocessors_;
+  gemm_library gemm_;
+  device_buffer memory_;
+  device_buffer kv_memory_;
+  float* hidden_ = nullptr;
+  bf16 *normed_ = nullptr, *qkv_ = nullptr, *attended_ = nullptr, *gate_up_ = nullptr, *activated_ = nullptr;
+  float* logits_ = nullptr;
+  float* angles_ = nullptr;
+  attention_workspace attention_;
+};
+
+}  // namespace troupe

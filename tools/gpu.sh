@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# All checks and benchmarks that need a GPU, on a machine that has one: `tools/gpu.sh FOLDER [PART...]`, where FOLDER
+# holds the programs of the cuda preset (build/cuda, or what tools/gpu_carry.sh made). Parts: tests sanitize decode
+# prefill offline; all by default. One JSON line a benchmark goes to $OUT/gpu.jsonl (default build/gpu), from which
+# tools/gpu_tables.py FILE... writes the tables of docs/performance.md.
+set -uo pipefail
+folder=$(realpath "${1:?usage: tools/gpu.sh FOLDER [PART...]}")
+shift
+parts=(${@:-tests sanitize decode prefill offline})
+out=${OUT:-build/gpu}
+mkdir -p "$out"
+cublas=$(find / -xdev -name 'libcublasLt.so.13' 2>/dev/null | head -n 1)
+export LD_LIBRARY_PATH=$folder/lib:$(dirname "${cublas:-/usr}")${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+failed=0
+
+wants() { [[ " ${parts[*]} " == *" $1 "* ]]; }
+bench() { # name, options...
+  local name=$1 line
+  shift
+  if line=$(timeout "${LIMIT:-200}" "$folder/troupe" bench --device cuda --json "$@" 2>"$out/$name.log"); then
+    printf '{"gpu": "%s", "name": "%s", "result": %s}\n' "$gpu" "$name" "$line" >>"$out/gpu.jsonl"
+    printf '%s %s\n' "$name" "$(python3 -c 'import json,sys; r=json.loads(sys.argv[1]); print({k: round(r[k],4) for k in ("output_tokens_per_second","first_token_p50_ms","inter_token_p50_ms","step_mean_ms","outside_executor","share_of_memory_bandwidth","prefill_tokens_per_second","prefill_weight_tflops") if k in r})' "$line")"
+  else
+    printf '%s FAILED: %s\n' "$name" "$(tail -n 3 "$out/$name.log")"
+    failed=1
+  fi
+}
+test_program() { # program, arguments...
+  timeout 240 "$folder/$1" "${@:2}" >"$out/$1.log" 2>&1
+  local rc=$?
+  printf '%s rc=%s: %s\n' "$1" "$rc" "$(tail -n 2 "$out/$1.log" | tr '\n' ' ')"
+  ((rc == 0 || rc == 4)) || { failed=1; grep -E 'FAILED|error|with|prompt|group' "$out/$1.log" | head -n 30; }
+}
+
+nvidia-smi --query-gpu=name,memory.total,driver_version --format=csv,noheader
+gpu=$(nvidia-smi --query-gpu=name --format=csv,noheader | head -n 1)
+if wants tests; then
+  test_program cuda_kernels_test
+  test_program cuda_engine_test
+fi
+if wants sanitize; then
+  for tool in memcheck racecheck synccheck; do
+    timeout 200 compute-sanitizer --tool $tool --error-exitcode 9 "$folder/cuda_kernels_test" \
+      "sequences of a mixed batch on the device do not touch each other" >"$out/$tool.log" 2>&1
+    printf 'compute-sanitizer %s rc=%s: %s\n' $tool $? "$(grep -E 'ERROR SUMMARY|RACECHECK SUMMARY' "$out/$tool.log" | head -n 2 | tr '\n' ' ')"
+  done
+fi
+if wants decode; then
+  bench qwen3-0.6b-b1-c1k --weights random:qwen3-0.6b --batch 1 --context 1024 --steps 512 --kv-memory 4GiB
+  bench qwen3-0.6b-b64-c1k --weights random:qwen3-0.6b --batch 64 --context 1024 --steps 256 --kv-memory 20GiB
+  for batch in 1 8 64 256; do
+    bench qwen3-8b-b$batch-c1k --weights random:qwen3-8b --batch $batch --context 1024 --steps 256 --kv-memory 40GiB \
+      --max-sequences 256 --max-batch-tokens 8192
+  done
+fi
+if wants decode; then
+  bench qwen3-8b-b1-c16k --weights random:qwen3-8b --batch 1 --context 16384 --steps 128 --kv-memory 8GiB
+fi
+if wants prefill; then
+  bench qwen3-8b-prefill-2k --weights random:qwen3-8b --batch 1 --prompt-tokens 2048 --steps 16 --kv-memory 8GiB
+fi
+if wants offline; then
+  LIMIT=240 bench qwen3-14b-offline --weights random:qwen3-14b --kv-memory 60GiB --max-sequences 256 --max-batch-tokens 8192
+fi
+exit $failed

@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Puts what a GPU machine without a build needs into a folder: the programs of the cuda preset and the libraries that
+# Debian has and another system may not. tools/gpu.sh runs from there.
+#   tools/gpu_carry.sh FOLDER
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+folder=${1:?usage: tools/gpu_carry.sh FOLDER}
+mkdir -p "$folder/lib"
+programs=(build/cuda/troupe build/cuda/cuda_kernels_test build/cuda/cuda_engine_test)
+for program in "${programs[@]}"; do
+  strip -o "$folder/$(basename "$program")" "$program"
+done
+ldd "${programs[@]}" | awk '$3 ~ /^\// {print $3}' | sort -u |
+  grep -vE '/(libc|libm|libdl|librt|libpthread|libcublas|libcublasLt|libnccl)\.so' | xargs -I{} cp -L {} "$folder/lib/"
+cp tools/gpu.sh tools/gpu_profile.sh "$folder/"
+du -sh "$folder"
