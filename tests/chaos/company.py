@@ -14,9 +14,12 @@ MANY = 1_000_000  # restarts a rank may need: here they are ours, not its own
 def scripted(nodes="a", tensor=2, step_ms=10, **more):
     """A topology whose engines need no weights: groups of `tensor` ranks, one on each node."""
     engine = {"max_sequences": 64, **more.pop("engine", {})}
-    return topology(
+    file = topology(
         model=DEMO_MODEL, nodes=nodes, tensor=tensor, weights=f"scripted:{step_ms}ms", engine=engine, restart_limit=MANY, **more
     )
+    if "kv_blocks" in engine:
+        del file["engine"]["kv_memory"]  # one or the other
+    return file
 
 
 def serves(cluster, node=None):
