@@ -59,7 +59,6 @@ def run(options):
             "growth": round(max(samples, default=before) / before - 1, 3),
         },
         "refusal_ms": summary(refused),
-        "refused_with": sorted({str(r.refused) for r in flood if r.accepted is None}),
         "first_token_ms": {"capacity p99": round(calm * 1000, 1), "overload": summary(admitted)},
         "first_token_ratio": round(percentile(admitted, 0.99) / calm, 2) if admitted else None,
         **counts,

@@ -151,7 +151,7 @@ def verdict(requests):
         "refused": len(requests) - len(accepted),
         "wrong_tokens": sum(not request.foretold for request in accepted),
         "out_of_order": sum(not request.in_order for request in accepted),
-        "refused_with": sorted({f"{request.refused}: {request.sentence}"[:160] for request in requests if request.refused}),
+        "refused_with": sorted({request.refused for request in requests if request.refused}),
         "errors": sorted({f"{request.error}: {request.sentence}"[:160] for request in broken if request.error}),
         "tokens": sum(len(request.tokens) for request in requests),
     }
