@@ -10,21 +10,20 @@ keep=false
 [[ ${1:-} == --keep ]] && { keep=true; shift; }
 build=$1 seconds=$2
 shift 2
-input_bytes=4096 kept_bytes=65536   # of one input; of all kept inputs of a target
+input_bytes=4096 inputs_kept=60
 
 targets=("$@")
 if ((${#targets[@]} == 0)); then
   for folder in tests/fuzz/corpus/*/; do targets+=("$(basename "$folder")"); done
 fi
 
-# Keeps the smallest inputs first, up to kept_bytes in all.
+# Copies inputs_kept of the inputs, evenly spread over their sizes.
 keep_inputs() {
-  local from=$1 into=$2 total=0 size path
-  while read -r size path; do
-    ((total + size > kept_bytes)) && break
-    total=$((total + size))
+  local from=$1 into=$2 path
+  while read -r path; do
     cp "$path" "$into/$(sha1sum <"$path" | cut -c1-16)"
-  done < <(find "$from" -type f -printf '%s %p\n' | sort -n)
+  done < <(find "$from" -type f -printf '%s %p\n' | sort -n |
+    awk -v kept=$inputs_kept '{ path[NR] = $2 } END { for (i = 0; i < kept && i < NR; ++i) print path[int((i + 0.5) * NR / (kept < NR ? kept : NR)) + 1] }')
 }
 
 failed=()
