@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/simulation/trial/observer.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -125,10 +126,26 @@ void observer::epoch_announced(const group_view& group, const std::string& by) {
       broken("I5", fmt::format("group {} got epoch {:x} after epoch {:x}", group.name, group.epoch, *known.rbegin()));
     note(fmt::format("{} announces group {} epoch {:x} {}", by, group.name, group.epoch, to_string(group.phase)));
   }
-  auto& newest = groups_[group.name];
-  // A new topology actor that never heard of an epoch's end takes the epoch up again: whether that is so in the end is
-  // asked of the nodes themselves.
-  if (group.epoch >= newest.epoch || group.phase == group_phase::serving) newest = group;
+  groups_[group.name] = group;
+}
+
+void observer::node_told(std::uint32_t node, const group_view& group) {
+  auto& greatest = told_[node][group.name];
+  greatest = std::max(greatest, group.epoch);
+}
+
+std::string observer::why_not_serving(const std::set<std::uint32_t>& living) const {
+  std::string text;
+  for (const auto& [name, group] : groups_) {
+    if (group.phase != group_phase::serving)
+      text += fmt::format("group {} is {}: {}; ", name, to_string(group.phase), group.message);
+    for (const auto& [node, epochs] : told_)
+      if (auto known = epochs.find(name);
+          living.count(node) > 0 && known != epochs.end() && known->second > group.epoch)
+        text += fmt::format("group {} is in epoch {:x} and a node was told of epoch {:x}; ", name, group.epoch,
+                            known->second);
+  }
+  return text;
 }
 
 void observer::step_ran(const std::string& group, std::uint32_t rank, std::uint64_t loaded_epoch,

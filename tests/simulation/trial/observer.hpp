@@ -55,7 +55,10 @@ class observer {
   void accepted(request_view& request);
   void refused(request_view& request, const std::string& code);
   void answered(request_view& request, const answer_event& event);
+  /// In the order in which topology actors say it.
   void epoch_announced(const group_view& group, const std::string& by);
+  /// A node's process has been told of a group's epoch.
+  void node_told(std::uint32_t node, const group_view& group);
   void step_ran(const std::string& group, std::uint32_t rank, std::uint64_t loaded_epoch, const step_plan& plan);
   void tokens_arrived(const tokens_sampled& message);
   void trial_began(std::uint64_t epoch) { trials_.insert(epoch); }
@@ -70,6 +73,9 @@ class observer {
   const std::optional<violation>& first_violation() const { return violation_; }
   std::deque<request_view>& requests() { return requests_; }
   const std::map<std::string, group_view>& groups() const { return groups_; }
+  /// What is wrong with groups that nothing disturbs any more; empty when all serve, each in the last epoch that any
+  /// living process was told of.
+  std::string why_not_serving(const std::set<std::uint32_t>& living) const;
   probe_counts& probes() { return probes_; }
 
   // What happened, in words; kept only where somebody will read it.
@@ -96,8 +102,9 @@ class observer {
   std::set<std::uint64_t> trials_;                                                  ///< epochs in which there was one
   std::uint64_t faults_ = 0;
   std::uint64_t preemptions_ = 0;
-  std::map<std::string, std::set<std::uint64_t>> epochs_;  ///< of each group, announced
-  std::map<std::string, group_view> groups_;               ///< newest view of each
+  std::map<std::string, std::set<std::uint64_t>> epochs_;               ///< of each group, announced
+  std::map<std::string, group_view> groups_;                            ///< newest view of each
+  std::map<std::uint32_t, std::map<std::string, std::uint64_t>> told_;  ///< greatest epoch, by process and group
   std::optional<violation> violation_;
   probe_counts probes_;
   std::deque<std::string> notes_;
