@@ -184,9 +184,11 @@ caf::result<accepted> router::attach(request_record& entry, submit& message, std
   set_sink(entry, message);
   revive(entry);
   if (entry.failure) {
+    auto first = self_->make_response_promise<accepted>();
+    first.deliver(acceptance);  // before the answer, which ends the request for whoever asked
     entry.stream.add(*entry.failure);
     deliver(entry);
-    return acceptance;
+    return first;
   }
   if (!entry.tokenized()) {
     entry.have = std::move(message.have.tokens);

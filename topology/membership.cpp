@@ -204,7 +204,8 @@ membership::ending membership::find_loss(const group_view& view) const {
     } else if (node->state.boot != member.boot || !state || state->incarnation != member.incarnation) {
       // The report of its end was not heard, but the rank after it may carry the cause.
       const bool told = node->state.boot == member.boot && state && state->cause != loss_cause::none;
-      note({true, false, told ? state->cause : loss_cause::killed, who + " was restarted"});
+      const auto cause = told ? state->cause : loss_cause::killed;
+      note({true, cause == loss_cause::unreachable, cause, who + " was restarted"});
     } else if (state->phase == rank_phase::failed || state->phase >= rank_phase::ended) {
       const bool hearsay = state->cause == loss_cause::unreachable;
       note({true, hearsay, std::max(state->cause, loss_cause::crashed),

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -63,6 +64,7 @@ class observer {
   void tokens_arrived(const tokens_sampled& message);
   void trial_began(std::uint64_t epoch) { trials_.insert(epoch); }
   void fault_happened() { ++faults_; }
+  void messages_may_be_late() { late_messages_ = true; }
   /// A poison request has crashed the group it was computed in.
   void poison_crashed(token_id marker, std::uint64_t epoch);
   /// The tokens that were computed are worth what was delivered (I15); `placed`: given to groups with all placements.
@@ -83,6 +85,8 @@ class observer {
   void note(std::string line);
   const std::deque<std::string>& notes() const { return notes_; }
 
+  /// A topology actor says for the first time that an epoch is over.
+  std::function<void()> on_epoch_end;
   std::uint64_t tokens_delivered = 0;
   std::uint64_t tokens_computed = 0;  ///< by ranks 0
 
@@ -101,6 +105,7 @@ class observer {
   std::map<token_id, std::set<std::uint64_t>> crashes_;                             ///< epochs, by poison marker
   std::set<std::uint64_t> trials_;                                                  ///< epochs in which there was one
   std::uint64_t faults_ = 0;
+  bool late_messages_ = false;
   std::uint64_t preemptions_ = 0;
   std::map<std::string, std::set<std::uint64_t>> epochs_;               ///< of each group, announced
   std::map<std::string, group_view> groups_;                            ///< newest view of each

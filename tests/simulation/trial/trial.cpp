@@ -27,6 +27,7 @@ class trial {
         wires_(world_.time(), watcher_),
         cluster_(world_, watcher_, options),
         faults_(world_, cluster_, watcher_, options, clients_) {
+    if (options.spikes > 0) watcher_.messages_may_be_late();
     listen();
   }
 

@@ -72,7 +72,8 @@ struct trial_options {
   std::uint64_t slow_engine = 0;
   std::uint64_t duplicate = 0;  ///< of 1000 repeated announcements
   std::uint64_t disk_full = 0;
-  std::uint64_t poison = 0;  ///< requests that crash the engine that computes them
+  std::uint64_t kill_topology = 0;  ///< half of them right after it has ended an epoch
+  std::uint64_t poison = 0;         ///< requests that crash the engine that computes them
 
   std::uint64_t cut_ms = 0;  ///< the first phase ends here, with all that would come later; 0: it is not cut
 
