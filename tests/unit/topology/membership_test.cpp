@@ -101,6 +101,21 @@ TEST_CASE("a lost rank ends the epoch, and the group serves again in a greater o
   }
 }
 
+TEST_CASE("a rank that lost its peer and was started again does not hide what the peer died of") {
+  rehearsal test;
+  test.settle();
+  auto before = test.group().epoch;
+  rehearsal::start_again(test.rank("a"));
+  test.rank("a").cause = loss_cause::unreachable;
+  test.hear();
+  CHECK(test.group().epoch == before);
+  test.rank("b").phase = rank_phase::failed;
+  test.rank("b").cause = loss_cause::crashed;
+  test.hear();
+  REQUIRE(!test.group().ended.empty());
+  CHECK(test.group().ended.back() == epoch_end{before, loss_cause::crashed});
+}
+
 TEST_CASE("a new epoch begins at once when all members of the old one are confirmed gone") {
   rehearsal test;
   test.settle();
