@@ -80,7 +80,7 @@ const char* listener::find_refusal(const std::string& address) const {
 }
 
 void listener::begin_session(tcp::socket socket, const std::string& address) {
-  auto one = std::make_shared<session>(std::move(socket), options_, service_);
+  auto one = std::make_shared<session>(std::move(socket), options_, service_, meters_);
   sessions_.push_back(one);
   if (!address.empty()) ++per_address_[address];
   auto run = [one]() -> asio::awaitable<void> { co_await one->run(); };

@@ -43,6 +43,7 @@ class listener {
   boost::asio::io_context& context_;
   const gateway_options& options_;
   completion_service& service_;
+  std::vector<key_meter> meters_;  ///< one for each key
   tcp::acceptor acceptor_;
   boost::asio::steady_timer retry_;
   std::uint16_t port_ = 0;

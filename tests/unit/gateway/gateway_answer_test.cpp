@@ -154,7 +154,7 @@ TEST_CASE("what the client asked for reaches the service") {
 
 TEST_CASE("a refusal has the status of its code, whole or streamed, and the connection goes on") {
   for (const auto& [code, status] : {std::pair("context_length_exceeded", 400), std::pair("queue_full", 503),
-                                     std::pair("rate_limited", 429), std::pair("internal", 500)}) {
+                                     std::pair("rate_limit_exceeded", 429), std::pair("internal", 500)}) {
     served it(refuses(code));
     for (const auto* more : {"", R"(, "stream": true)"}) {
       const auto response = it.chat(more);
