@@ -54,6 +54,8 @@ TEST_CASE("a whole chat answer has its text, reason and usage") {
   CHECK_THAT(body.at("id").get<std::string>(), StartsWith("chatcmpl-"));
   CHECK(body.at("model") == "scripted");
   CHECK(body.at("created") > 1700000000);
+  CHECK(response["X-Request-Id"].size() == 32);
+  CHECK(response["X-Request-Id"] == response["Troupe-Request-Key"]);
   CHECK(body.at("choices").at(0).at("message").at("content") == "Hello");
   CHECK(body.at("choices").at(0).at("finish_reason") == "length");
   CHECK(body.at("usage").at("prompt_tokens") == 7);
