@@ -32,7 +32,7 @@ const simulated_cluster::client_view& answer_to(simulated_cluster& cluster, std:
   return view;
 }
 
-std::uint64_t submit(simulated_cluster& cluster, generation what, bool promised = false) {
+std::uint64_t ask(simulated_cluster& cluster, generation what, bool promised = false) {
   troupe::submit message;
   message.what = std::move(what);
   message.credit = 1000;
@@ -44,9 +44,9 @@ std::uint64_t submit(simulated_cluster& cluster, generation what, bool promised 
 
 TEST_CASE("a new request that would wait too long is told when to come back, and is taken then") {
   simulated_cluster cluster{{.max_sequences = 1, .max_wait_ms = 300, .step = 10ms}};
-  auto running = submit(cluster, exactly(1, 60));
+  auto running = ask(cluster, exactly(1, 60));
   serve_until(cluster, running, 10);
-  const auto& refused = answer_to(cluster, submit(cluster, exactly(2, 5)));
+  const auto& refused = answer_to(cluster, ask(cluster, exactly(2, 5)));
   CHECK(refused.refusal == "overloaded");
   CHECK_THAT(refused.refusal_sentence, ContainsSubstring("for a sequence to end") &&
                                            ContainsSubstring("300 ms is the bound (max_wait)") &&
@@ -55,7 +55,7 @@ TEST_CASE("a new request that would wait too long is told when to come back, and
   CHECK(refused.retry_after <= 400ms);
   auto steps = static_cast<std::size_t>(refused.retry_after / 10ms);
   serve_until(cluster, running, 11 + steps);
-  auto again = submit(cluster, exactly(2, 5));
+  auto again = ask(cluster, exactly(2, 5));
   CHECK(answer_to(cluster, again).accepted);
   cluster.pass(2s);
   CHECK(cluster.view(running).tokens == cluster.foretold({1, 2, 3}, 60));
@@ -64,13 +64,13 @@ TEST_CASE("a new request that would wait too long is told when to come back, and
 
 TEST_CASE("a request that was accepted before, and one in the background, is not refused for the load") {
   simulated_cluster cluster{{.max_sequences = 1, .max_wait_ms = 300, .step = 10ms}};
-  auto running = submit(cluster, exactly(1, 60));
+  auto running = ask(cluster, exactly(1, 60));
   serve_until(cluster, running, 10);
-  REQUIRE(answer_to(cluster, submit(cluster, exactly(2, 5))).refusal == "overloaded");
-  auto promised = submit(cluster, exactly(3, 5), true);
+  REQUIRE(answer_to(cluster, ask(cluster, exactly(2, 5))).refusal == "overloaded");
+  auto promised = ask(cluster, exactly(3, 5), true);
   auto what = exactly(4, 5);
   what.priority = -1;
-  auto background = submit(cluster, std::move(what));
+  auto background = ask(cluster, std::move(what));
   CHECK(answer_to(cluster, promised).accepted);
   CHECK(answer_to(cluster, background).accepted);
   cluster.pass(2s);
@@ -80,12 +80,12 @@ TEST_CASE("a request that was accepted before, and one in the background, is not
 
 TEST_CASE("while a group would refuse whatever comes, its router does so without asking it") {
   simulated_cluster cluster{{.max_sequences = 1, .max_wait_ms = 300, .step = 10ms}};
-  auto running = submit(cluster, exactly(1, 80));
+  auto running = ask(cluster, exactly(1, 80));
   serve_until(cluster, running, 10);
   for (token_id first = 2; first < 6; ++first)
-    CHECK(answer_to(cluster, submit(cluster, exactly(first, 5))).refusal == "overloaded");
+    CHECK(answer_to(cluster, ask(cluster, exactly(first, 5))).refusal == "overloaded");
   serve_until(cluster, running, 25);  // 100 ms later it asks again
-  CHECK(answer_to(cluster, submit(cluster, exactly(7, 5))).refusal == "overloaded");
+  CHECK(answer_to(cluster, ask(cluster, exactly(7, 5))).refusal == "overloaded");
   cluster.pass(2s);
   CHECK(cluster.router_state().refused == 5);
   CHECK(cluster.group_state().scheduler.requests_refused >= 2);
@@ -94,13 +94,13 @@ TEST_CASE("while a group would refuse whatever comes, its router does so without
 
 TEST_CASE("a request that one group has no room for goes to another, and is refused when none has") {
   simulated_cluster cluster{{.groups = 2, .max_sequences = 1, .max_wait_ms = 300, .step = 10ms}};
-  auto first = submit(cluster, exactly(1, 60));
+  auto first = ask(cluster, exactly(1, 60));
   serve_until(cluster, first, 2);
-  auto second = submit(cluster, exactly(2, 30));
+  auto second = ask(cluster, exactly(2, 30));
   serve_until(cluster, second, 18);  // 12 tokens to go, 20 ms each: the second group would have room in time
-  auto third = submit(cluster, exactly(3, 60));
+  auto third = ask(cluster, exactly(3, 60));
   CHECK(answer_to(cluster, third).accepted);
-  const auto& fourth = answer_to(cluster, submit(cluster, exactly(4, 5)));
+  const auto& fourth = answer_to(cluster, ask(cluster, exactly(4, 5)));
   CHECK(fourth.refusal == "overloaded");
   cluster.pass(3s);
   for (auto [ticket, token, count] : {std::tuple(first, 1, 60U), {second, 2, 30U}, {third, 3, 60U}})
@@ -116,11 +116,11 @@ TEST_CASE("an accepted request that moves to a group without room waits there") 
   };
   simulated_cluster cluster{
       {.groups = 2, .max_sequences = 1, .max_wait_ms = 300, .step = 10ms, .ranks = second_group_fails}};
-  auto first = submit(cluster, exactly(1, 200));
+  auto first = ask(cluster, exactly(1, 200));
   serve_until(cluster, first, 2);
-  auto second = submit(cluster, exactly(2, 25));
+  auto second = ask(cluster, exactly(2, 25));
   serve_until(cluster, second, 14);
-  auto waiting = submit(cluster, exactly(3, 5));
+  auto waiting = ask(cluster, exactly(3, 5));
   REQUIRE(answer_to(cluster, waiting).accepted);
   REQUIRE(cluster.view(second).tokens.size() < 20);
   cluster.pass(20s);

@@ -101,6 +101,8 @@ trial_options draw_options(std::uint64_t seed, mode which) {
   auto limits = stream("limits");
   o.queue = limits.chance(0.2) ? limits.between(1, 3) : 16;
   o.shrink = limits.chance(0.4) ? 1 : 0;
+  auto waits = stream("waits");
+  o.max_wait_ms = waits.chance(0.3) ? waits.between(1, 50) : 0;
   return o;
 }
 
@@ -131,6 +133,7 @@ void for_each_field(trial_options& o, const std::function<void(std::string_view,
   visit("blocks", o.blocks);
   visit("vocabulary", o.vocabulary);
   visit("queue", o.queue);
+  visit("max_wait_ms", o.max_wait_ms);
   visit("shrink", o.shrink);
   visit("delay_us", o.delay_us);
   visit("jitter_us", o.jitter_us);
