@@ -334,7 +334,6 @@ void router::tick() {
     check_limits(entry, now);
     entry = next;
   }
-  measure_queues(now);
   self_->run_delayed(tick_interval, [this] { tick(); });
 }
 

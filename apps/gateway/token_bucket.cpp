@@ -25,7 +25,7 @@ void token_bucket::take(double amount, time_point now) {
 std::chrono::milliseconds token_bucket::wait_for(double amount, time_point now) const {
   const auto missing = std::min(amount, per_minute_) - left_at(now);
   if (missing <= rounding) return std::chrono::milliseconds{0};
-  return std::chrono::milliseconds{std::llround(std::ceil(missing / per_minute_ * 60'000))};
+  return std::chrono::milliseconds{std::llround(std::ceil(missing * 60'000 / per_minute_ - rounding))};
 }
 
 }  // namespace troupe
