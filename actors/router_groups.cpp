@@ -150,9 +150,9 @@ const caf::error* router::closed(const std::string& group, std::int32_t priority
 /// A request that every group would refuse costs neither tokenizer nor group anything.
 caf::error router::find_closed(std::int32_t priority) const {
   caf::error soonest;
-  for (const auto& [name, group] : groups_) {
+  for (const auto& [group_name, group] : groups_) {
     if (group.draining) continue;
-    auto* full = closed(name, priority);
+    auto* full = closed(group_name, priority);
     if (!full) return {};
     if (!soonest || retry_after(*full) < retry_after(soonest)) soonest = *full;
   }

@@ -158,8 +158,8 @@ void topology::take_over_drains() {
   if (!surroundings_.store) return;
   try {
     membership_.take_over_drains(surroundings_.store->load_drained());
-    for (const auto& name : membership_.drained())
-      spdlog::info("drain-taken-over name={}", name);
+    for (const auto& place : membership_.drained())
+      spdlog::info("drain-taken-over name={}", place);
   } catch (const std::runtime_error& error) {
     spdlog::error("drains-not-read reason=\"{}\"", error.what());
   }
