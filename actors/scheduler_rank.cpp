@@ -212,7 +212,9 @@ void scheduler_rank::use_result(step_result& result) {
   statistics_.tokens_sampled += result.sampled.size();
   const auto now = self_->clock().now();
   if (--in_flight_ == 0) statistics_.active_us += microseconds(now - active_since_);
-  auto outcome = scheduler_->complete(result, microseconds(now - std::exchange(step_begun_, now)));
+  // Of results that come together the later ones took no time that can be seen, and the first one theirs.
+  const auto took = std::max<std::uint64_t>(1, microseconds(now - std::exchange(step_begun_, now)));
+  auto outcome = scheduler_->complete(result, took);
   pump();  // the devices first, the clients after
   tell_routers(outcome, result.step);
 }
