@@ -74,6 +74,11 @@ class membership {
   /// Takes a node or group out of use, or back into it. Returns why not, or an empty string.
   std::string drain(const std::string& node_or_group, bool undo, time_point now);
 
+  /// What operators have taken out of use and not taken back, nodes and groups by name.
+  std::vector<std::string> drained() const;
+  /// The same as an earlier topology actor knew it; what the file does not name is left out.
+  void take_over_drains(const std::vector<std::string>& names);
+
   /// Goes over to another topology file, which find_change_error has nothing against. What is equal in both is not
   /// disturbed; a group that is not in the new one is drained first.
   void change(cluster_file file, time_point now);

@@ -242,6 +242,7 @@ void cluster::run_rank(const rank_key& key, node_actor node) {
   options.scheduler.max_batch_tokens = batch_tokens_max;
   options.scheduler.max_sequences = sequences_max;
   options.scheduler.max_queue = options_.queue;
+  options.scheduler.max_wait_ms = static_cast<std::uint32_t>(options_.max_wait_ms);
   device_options device;
   device.node = rank.node;
   device.device = rank.start.device;

@@ -56,6 +56,9 @@ void observer::check_error(const request_view& request) {
   if (code.empty()) return;
   if (possible.count(code) == 0 || (code == "cancelled" && !request.cancelled))
     broken("I3", fmt::format("request {} ended with the error {}, for which there is no cause", request.number, code));
+  // Accepted is accepted: for the load only new requests are refused.
+  if (request.accepted && (code == "overloaded" || code == "queue_full"))
+    broken("I3", fmt::format("request {} was accepted, and ended with the error {}", request.number, code));
   if (innocent) broken("I11", fmt::format("request {} is called poison and is not", request.number));
 }
 

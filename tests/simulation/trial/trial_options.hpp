@@ -36,6 +36,7 @@ struct trial_options {
   std::uint64_t blocks = 64;
   std::uint64_t vocabulary = 1U << 20U;
   std::uint64_t queue = 16;  ///< requests that wait in a group
+  std::uint64_t max_wait_ms = 0;
   std::uint64_t shrink = 0;  ///< groups may take a smaller shape
 
   // Network and schedule.

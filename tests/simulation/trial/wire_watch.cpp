@@ -160,6 +160,7 @@ void wire_watch::note_error(const caf::error& reason) {
   auto& probes = watcher_.probes();
   if (reason == errc::stale_epoch) probes.hit(probe::stale_refused);
   if (reason == errc::queue_full) probes.hit(probe::queue_full);
+  if (reason == errc::overloaded) probes.hit(probe::wait_refused);
   if (reason == errc::context_length_exceeded) probes.hit(probe::kv_refused);
 }
 
