@@ -81,6 +81,7 @@ def run(options):
             "most": max(samples, default=before) >> 20,
             "after": after >> 20,
             "growth": round(max(samples, default=before) / before - 1, 3),
+            "course": [round(each / (1 << 20), 1) for each in samples[:: max(1, len(samples) // 20)]],
         },
         "refusal_ms": summary(refused),
         "first_token_ms": {
