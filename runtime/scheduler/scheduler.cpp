@@ -178,6 +178,8 @@ void scheduler::note_pace(const flight& done, std::uint64_t took_us) {
 bool scheduler::may_plan() {
   auto& trial = state_.trial;
   if (trial.phase == trial_phase::none && !trial.suspects.empty()) trial.phase = trial_phase::emptying;
+  // The last suspect was given up before its turn: nobody would ask any more, and everything waits.
+  if (trial.phase == trial_phase::emptying && trial.suspects.empty()) trial.phase = trial_phase::none;
   return trial.phase == trial_phase::none || trial.phase == trial_phase::running;
 }
 
