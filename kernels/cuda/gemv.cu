@@ -5,6 +5,7 @@
 #include "kernels/cuda/l2_prefetch.cuh"
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/math.cuh"
+#include "kernels/cuda/peer_exchange.cuh"
 
 namespace troupe {
 
@@ -41,7 +42,7 @@ __device__ int row_of(const gemv_call& call, int group, int r) {
 }
 
 template <int Rows>
-__device__ void store(const gemv_call& call, int group, int r, float value, float paired) {
+__device__ void store(const gemv_call& call, int group, int r, float value, float paired, std::uint32_t tag) {
   const int row = row_of<Rows>(call, group, r);
   if (row >= static_cast<int>(call.rows)) return;
   if (call.gated != nullptr) {
@@ -50,6 +51,7 @@ __device__ void store(const gemv_call& call, int group, int r, float value, floa
     call.accumulated[row] += value;
   } else if (call.out_f32 != nullptr) {
     call.out_f32[row] = value;
+    send_value_to_all(call.send, static_cast<std::size_t>(row), value, tag);
   } else {
     call.out[row] = narrow(call.bias == nullptr ? value : value + widen(call.bias[row]));
   }
@@ -58,7 +60,7 @@ __device__ void store(const gemv_call& call, int group, int r, float value, floa
 /// `Warps` warps share the columns: lane l of warp w holds the Vectors pieces of 8 that begin at
 /// v * Warps * 256 + w * 256 + l * 8. A block takes groups of `Rows` rows, gridDim.x groups apart.
 template <int Warps, int Vectors, int Rows>
-__global__ void __launch_bounds__(Warps * 32) gemv_kernel(gemv_call call) {
+__global__ void __launch_bounds__(Warps * 32) gemv_kernel(const __grid_constant__ gemv_call call) {
   __shared__ float sums[2][Warps][Rows];
   __shared__ float scratch[Warps];
   const int warp = static_cast<int>(threadIdx.x) / 32, lane = static_cast<int>(threadIdx.x) % 32;
@@ -87,6 +89,7 @@ __global__ void __launch_bounds__(Warps * 32) gemv_kernel(gemv_call call) {
   // A product of several turns keeps the memory busy up to its end, where the next kernel's own fetch takes over.
   if (groups == static_cast<int>(gridDim.x)) prefetch_share(call.next, blockIdx.x, gridDim.x);
   wait_for_input();
+  const auto tag = call.send.channel.size > 1 ? tag_of(call.send) : 0;
 
   float x[Vectors][8];
   float squares = 0;
@@ -153,7 +156,7 @@ __global__ void __launch_bounds__(Warps * 32) gemv_kernel(gemv_call call) {
         value += sums[turn][w][r];
         paired += sums[turn][w][(r + Rows / 2) % Rows];
       }
-      store<Rows>(call, done, r, value, paired);
+      store<Rows>(call, done, r, value, paired, tag);
     }
   }
 }

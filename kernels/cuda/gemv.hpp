@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "kernels/cuda/l2_prefetch.hpp"
+#include "kernels/cuda/peer_exchange.hpp"
 #include "kernels/cuda/stream.hpp"
 #include "kernels/dtype.hpp"
 
@@ -25,10 +26,11 @@ struct gemv_call {
   // The result goes to one of these.
   bf16* out = nullptr;           ///< [rows]: the product, plus `bias` where there is one
   const bf16* bias = nullptr;    ///< [rows] or null
-  float* out_f32 = nullptr;      ///< [rows]
+  float* out_f32 = nullptr;      ///< [rows]; sent to the other ranks as well where `send` has any
   float* accumulated = nullptr;  ///< [rows]: the product is added
   bf16* gated = nullptr;         ///< [rows / 2]: silu(first half of the rows) * second half
 
+  peer_exchange send{};
   l2_prefetch next{};  ///< asked for by products so small that their weights are all fetched at once
 };
 
