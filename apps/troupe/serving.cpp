@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <fstream>
 #include <random>
 #include <stdexcept>
@@ -131,6 +132,13 @@ std::unique_ptr<executor> make_scripted(const cluster_file& file, bool samples, 
   return std::make_unique<scripted_executor>(std::move(options));
 }
 
+/// Of this user; empty where there is none.
+std::string cache_folder() {
+  if (const auto* folder = std::getenv("XDG_CACHE_HOME"); folder && *folder) return folder + std::string{"/troupe"};
+  if (const auto* home = std::getenv("HOME"); home && *home) return home + std::string{"/.cache/troupe"};
+  return {};
+}
+
 /// The ranks of a stage add up on their devices, over NCCL where they do not reach each other's memory.
 cuda_links join_devices(const communicator_options& group, const group_view& view, group_communicators host,
                         bootstrap_store& store, std::size_t device) {
@@ -172,6 +180,7 @@ executor_factory make_factory(caf::actor_system& system, const cluster_file& fil
     options.kv_blocks = static_cast<std::uint32_t>(file.engine.kv_blocks);
     options.kv_bytes = file.engine.kv_memory_bytes;
     options.batch_tokens_max = file.engine.max_batch_tokens;
+    options.cache_folder = cache_folder();
     options.tell = [](const std::string& line) { spdlog::info("{}", line); };
     constexpr std::string_view cuda = "cuda:";
     if (device.starts_with(cuda)) {

@@ -48,9 +48,9 @@ void launch(const char* name, void (*kernel)(Params...), dim3 grid, dim3 block, 
 }
 
 template <class... Params, class... Args>
-  requires(sizeof...(Params) == sizeof...(Args))
-void launch(const char* name, void (*kernel)(Params...), dim3 grid, dim3 block, std::size_t shared_bytes,
-            cudaStream_t stream, Args&&... args) {
+requires(sizeof...(Params) == sizeof...(Args)) void launch(const char* name, void (*kernel)(Params...), dim3 grid,
+                                                           dim3 block, std::size_t shared_bytes, cudaStream_t stream,
+                                                           Args&&... args) {
   launch(name, kernel, grid, block, shared_bytes, stream, launch_order::overlapped, std::forward<Args>(args)...);
 }
 

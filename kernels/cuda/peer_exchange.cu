@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kernels/cuda/peer_exchange.cuh"
-
 #include <algorithm>
 #include <cassert>
 
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/math.cuh"
+#include "kernels/cuda/peer_exchange.cuh"
 
 namespace troupe {
 
 namespace {
 
 constexpr int row_warps = 16;
+constexpr int reduce_threads = 128;
+constexpr std::size_t reduce_blocks_max = 512;
 constexpr int gather_threads = 256;
 constexpr std::size_t gather_blocks_max = 128;
 
@@ -44,19 +45,25 @@ __device__ float2 reduce_pair(const peer_reduce_call& call, std::size_t pair, fl
   return value;
 }
 
-/// A thread a pair of values.
-__global__ void __launch_bounds__(128) reduce_kernel(const __grid_constant__ peer_reduce_call call) {
+/// So few blocks that all are on the device at once: none may wait for one of another rank that cannot start.
+__global__ void __launch_bounds__(reduce_threads) reduce_kernel(const __grid_constant__ peer_reduce_call call) {
   allow_next_kernel();
   wait_for_input();
   const auto tag = call.exchange.channel.size > 1 ? tag_of(call.exchange) : 0;
-  const auto pair = std::size_t{blockIdx.x} * blockDim.x + threadIdx.x;
-  if (2 * pair >= call.rows * call.columns) return;
-  const auto mine = load_pair(call.partial, pair);
-  if (!call.sent) send_to_all(call.exchange, pair, mine.x, mine.y, tag);
-  reduce_pair(call, pair, mine, tag);
+  const auto pairs = call.rows * call.columns / 2, step = std::size_t{gridDim.x} * blockDim.x;
+  const auto first = std::size_t{blockIdx.x} * blockDim.x + threadIdx.x;
+  if (!call.sent) {
+    for (auto i = first; i < pairs; i += step) {
+      const auto mine = load_pair(call.partial, i);
+      send_to_all(call.exchange, i, mine.x, mine.y, tag);
+    }
+  }
+  for (auto i = first; i < pairs; i += step)
+    reduce_pair(call, i, load_pair(call.partial, i), tag);
 }
 
-/// One block a row. What the row needs from others is asked for in a second turn, when all of this rank's is on its way.
+/// One block a row. What the row needs from others is asked for in a second turn, when all of this rank's is on its
+/// way.
 __global__ void __launch_bounds__(row_warps * 32) reduce_norm_kernel(const __grid_constant__ peer_reduce_call call) {
   __shared__ float scratch[row_warps];
   allow_next_kernel();
@@ -75,8 +82,7 @@ __global__ void __launch_bounds__(row_warps * 32) reduce_norm_kernel(const __gri
     const auto value = reduce_pair(call, row + i, load_pair(call.partial, row + i), tag);
     squares += value.x * value.x + value.y * value.y;
   }
-  const float scale =
-      rsqrtf(block_sum<row_warps>(squares, scratch) / static_cast<float>(call.columns) + call.epsilon);
+  const float scale = rsqrtf(block_sum<row_warps>(squares, scratch) / static_cast<float>(call.columns) + call.epsilon);
   for (std::size_t i = threadIdx.x; i < pairs; i += blockDim.x) {
     const auto value = load_pair(call.residual, row + i);
     const auto weight = reinterpret_cast<const std::uint32_t*>(call.norm)[i];
@@ -147,8 +153,8 @@ void peer_reduce_cuda(const peer_reduce_call& call, cuda_stream stream) {
     launch("peer_reduce_norm", reduce_norm_kernel, static_cast<unsigned>(call.rows), row_warps * 32, 0, stream, order,
            call);
   else
-    launch("peer_reduce", reduce_kernel, static_cast<unsigned>((call.rows * call.columns / 2 + 127) / 128), 128, 0,
-           stream, order, call);
+    launch("peer_reduce", reduce_kernel, blocks_for(call.rows * call.columns / 2, reduce_threads, reduce_blocks_max),
+           reduce_threads, 0, stream, order, call);
 }
 
 void gather_logits_cuda(const peer_exchange& exchange, const logits_gather_call& call, cuda_stream stream) {

@@ -36,9 +36,10 @@ struct peer_channel {
 /// One of the exchanges of a forward pass. All ranks make the same ones in the same order.
 struct peer_exchange {
   peer_channel channel{};
-  const std::uint32_t* pass = nullptr;  ///< on the device: the number of the pass, from 1, so that a graph can be replayed
-  std::uint32_t calls = 0;              ///< exchanges that a pass can have
-  std::uint32_t call = 0;               ///< which of them
+  const std::uint32_t* pass =
+      nullptr;              ///< on the device: the number of the pass, from 1, so that a graph can be replayed
+  std::uint32_t calls = 0;  ///< exchanges that a pass can have
+  std::uint32_t call = 0;   ///< which of them
   std::uint32_t slot = 0;
 };
 
@@ -59,8 +60,8 @@ struct peer_reduce_call {
 
 void peer_reduce_cuda(const peer_reduce_call& call, cuda_stream stream);
 
-/// Rows of logits from the ranks' parts of the vocabulary: rank r holds columns [r * padded, (r + 1) * padded) as far as
-/// there are so many. `part` is this rank's, without gaps.
+/// Rows of logits from the ranks' parts of the vocabulary: rank r holds columns [r * padded, (r + 1) * padded) as far
+/// as there are so many. `part` is this rank's, without gaps.
 struct logits_gather_call {
   const float* part = nullptr;
   std::size_t rows = 0;

@@ -33,8 +33,8 @@ ncclUniqueId exchange_id(const communicator_options& options, bootstrap_store& s
   ncclUniqueId id{};
   if (options.rank == 0) {
     if (const auto status = ncclGetUniqueId(&id); status != ncclSuccess)
-      throw collective_error(fmt::format("group \"{}\": NCCL could not make an id: {}", options.name,
-                                         ncclGetErrorString(status)));
+      throw collective_error(
+          fmt::format("group \"{}\": NCCL could not make an id: {}", options.name, ncclGetErrorString(status)));
     const auto bytes = std::as_bytes(std::span(id.internal));
     store.set(key, {bytes.begin(), bytes.end()});
     return id;

@@ -20,6 +20,7 @@
 #include "runtime/engine/cuda_sampler.hpp"
 #include "runtime/engine/cuda_step.hpp"
 #include "runtime/engine/engine_error.hpp"
+#include "runtime/engine/kept_file.hpp"
 #include "runtime/model/cuda_decoder.hpp"
 #include "runtime/model/cuda_tensor_link.hpp"
 #include "runtime/model/errors.hpp"
@@ -80,7 +81,8 @@ class lap_clock {
 };
 
 /// One rank of a tensor-parallel group, on one device. Decode batches run as graphs, captured while loading. All ranks
-/// have all logits and sample for themselves, so no step waits for another rank's host; the first one's tokens are told.
+/// have all logits and sample for themselves, so no step waits for another rank's host; the first one's tokens are
+/// told.
 class cuda_executor final : public executor {
  public:
   cuda_executor(model source, const shard& part, cuda_links links, engine_options options, std::size_t index)
@@ -101,6 +103,7 @@ class cuda_executor final : public executor {
   cuda_decoder_limits plan_memory() const;
   cuda_step_limits step_limits() const;
   void enqueue_forward(const std::vector<applied_entry>& entries);
+  void tune();
   void capture_graphs();
   void wait();
   [[noreturn]] void give_up() const;
@@ -159,18 +162,17 @@ cuda_decoder_limits cuda_executor::plan_memory() const {
   limits.blocks = std::min<std::size_t>(limits.blocks, 1U << 24);
   const auto in_mib = [](std::uint64_t bytes) { return static_cast<double>(bytes) / (1024.0 * 1024.0); };
   const auto weights = cuda_weight_bytes(config, part_);
-  const auto activations = cuda_decoder::activation_bytes(config, part_, limits) +
-                           cuda_step::bytes_for(step_limits()) +
+  const auto activations = cuda_decoder::activation_bytes(config, part_, limits) + cuda_step::bytes_for(step_limits()) +
                            cuda_sampler::bytes_for(limits.logit_rows, config.vocabulary_size);
-  const auto exchange =
-      part_.tensor_size == 1 ? 0 : cuda_tensor_link::bytes_for(part_.tensor_size) + library_bytes;
+  const auto exchange = part_.tensor_size == 1 ? 0 : cuda_tensor_link::bytes_for(part_.tensor_size) + library_bytes;
   const auto kv = cuda_decoder::kv_bytes(config, part_, limits);
   const auto fixed = weights + activations + exchange + reserve_bytes;
   const auto free = device_.free_bytes();
-  tell(fmt::format("memory-planned rank={} of={} device=\"{}\" free={:.0f}MiB weights={:.0f}MiB kv={:.0f}MiB blocks={} "
-                   "activations={:.0f}MiB exchange={:.0f}MiB reserve={:.0f}MiB",
-                   part_.tensor_rank, part_.tensor_size, device_.name(), in_mib(free), in_mib(weights), in_mib(kv),
-                   limits.blocks, in_mib(activations), in_mib(exchange), in_mib(reserve_bytes)));
+  tell(
+      fmt::format("memory-planned rank={} of={} device=\"{}\" free={:.0f}MiB weights={:.0f}MiB kv={:.0f}MiB blocks={} "
+                  "activations={:.0f}MiB exchange={:.0f}MiB reserve={:.0f}MiB",
+                  part_.tensor_rank, part_.tensor_size, device_.name(), in_mib(free), in_mib(weights), in_mib(kv),
+                  limits.blocks, in_mib(activations), in_mib(exchange), in_mib(reserve_bytes)));
   if (fixed + kv > free)
     throw config_error(
         fmt::format("{} has {:.0f} MiB free; weights ({:.0f} MiB), activations, exchange with other ranks and what the "
@@ -204,13 +206,16 @@ load_report cuda_executor::load(const load_progress& progress) {
   sequences_.emplace(sequence_limits{config.vocabulary_size, config.positions_max, options_.block_tokens, limits.blocks,
                                      options_.batch_tokens_max, true});
   const auto loaded = laps.lap();
-  decoder_->tune(device_.stream());
+  tune();
   const auto tuned = laps.lap();
   if (group) links_.host.tensor->barrier();  // nobody waits on its device for a rank that still loads
   capture_graphs();
   tell(fmt::format("cuda-loaded rank={} peers={} link={:.0f}ms weights={:.0f}ms tune={:.0f}ms graphs={:.0f}ms",
-                   part_.tensor_rank, !group ? "none" : link_->reaches_peers() ? "direct" : "library", joined, loaded,
-                   tuned, laps.lap()));
+                   part_.tensor_rank,
+                   !group                   ? "none"
+                   : link_->reaches_peers() ? "direct"
+                                            : "library",
+                   joined, loaded, tuned, laps.lap()));
   return {cuda_weight_bytes(config, part_), cuda_decoder::kv_bytes(config, part_, limits),
           static_cast<std::uint32_t>(limits.blocks), static_cast<std::uint32_t>(options_.block_tokens)};
 }
@@ -244,7 +249,7 @@ void cuda_executor::enqueue_forward(const std::vector<applied_entry>& entries) {
   const auto size = std::lower_bound(graph_sizes.begin(), graph_sizes.end(), entries.size());
   const auto graph = decodes && !entries.empty() && size != graph_sizes.end() ? graphs_.find(*size) : graphs_.end();
   if (link_ && step_.pass() >= link_->passes_max()) {
-    link_->renew(*links_.host.tensor, device_.stream());
+    link_->renew(*links_.host.tensor);
     step_.restart_passes();
   }
   step_.fill(entries, graph != graphs_.end() ? graph->first : 0);
@@ -259,6 +264,19 @@ void cuda_executor::enqueue_forward(const std::vector<applied_entry>& entries) {
     decoder_->enqueue(step_.batch(), device_.stream());
   sampler_.enqueue(decoder_->logits(), device_.stream());
   wait();
+}
+
+/// Choosing algorithms by time takes longer than anything else in a start, so the choices are kept.
+void cuda_executor::tune() {
+  const auto& config = model_.config;
+  const kept_file file(
+      options_.cache_folder,
+      fmt::format("products-{}-{}x{}x{}x{}x{}x{}.bin", device_.name(), config.hidden_size, layout_.heads.count,
+                  layout_.kv_heads.count, config.head_size, layout_.intermediate.count, layout_.vocabulary.count));
+  decoder_->take_choices(file.read());
+  const auto before = decoder_->choices();
+  decoder_->tune(device_.stream());
+  if (const auto after = decoder_->choices(); after != before) file.write(after);
 }
 
 /// Of batches of padding only. Each size runs once before: that loads the kernels, which a capture must not.
@@ -298,8 +316,9 @@ void cuda_executor::wait() {
 void cuda_executor::give_up() const {
   if (!link_)
     throw cuda_error(fmt::format("{}: a step did not end within {} ms", device_.name(), links_.deadline.count()));
-  throw collective_error(fmt::format("tensor rank {} of {}: a step did not end within {} ms: another rank is lost or late",
-                                     part_.tensor_rank, part_.tensor_size, links_.deadline.count()));
+  throw collective_error(
+      fmt::format("tensor rank {} of {}: a step did not end within {} ms: another rank is lost or late",
+                  part_.tensor_rank, part_.tensor_size, links_.deadline.count()));
 }
 
 }  // namespace

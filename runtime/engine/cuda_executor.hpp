@@ -30,8 +30,8 @@ struct cuda_links {
   std::chrono::milliseconds deadline{60'000};     ///< of a step, which waits for all ranks
 };
 
-/// An executor on device `index` for one rank of a tensor-parallel group. Throws config_error for a model or option that
-/// it cannot do, and where the build has no CUDA engine.
+/// An executor on device `index` for one rank of a tensor-parallel group. Throws config_error for a model or option
+/// that it cannot do, and where the build has no CUDA engine.
 std::unique_ptr<executor> make_cuda_executor(model source, const shard& part, cuda_links links,
                                              const engine_options& options, std::size_t index);
 

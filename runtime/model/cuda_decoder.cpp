@@ -147,12 +147,13 @@ void cuda_decoder::enqueue(const cuda_batch& batch, cuda_stream stream) {
   if (link_) gather_logits(batch, stream);
 }
 
-/// What the ranks' shares of a product, or of the embedding, add to the residual; then the next norm, where there is one.
+/// What the ranks' shares of a product, or of the embedding, add to the residual; then the next norm, where there is
+/// one.
 void cuda_decoder::add_up(const cuda_batch& batch, exchange_point point, const bf16* norm, cuda_stream stream) const {
   peer_reduce_call call;
   // A product of one row has sent its share already where it could.
-  call.sent = point.where != exchange_point::kind::embedding && batch.tokens == 1 &&
-              link_->direct(1, config_.hidden_size);
+  call.sent =
+      point.where != exchange_point::kind::embedding && batch.tokens == 1 && link_->direct(1, config_.hidden_size);
   call.residual = buffers_.hidden;
   call.add = point.where != exchange_point::kind::embedding;
   call.rows = batch.tokens;
@@ -333,8 +334,8 @@ void cuda_decoder::attend(const cuda_batch& batch, std::size_t layer, const l2_p
                                   .table_start = batch.table_start,
                                   .table = batch.table,
                                   .next = next};
-  decode_attention_cuda(call, rotation, singles, decode_parts(singles, config_.kv_heads, multiprocessors_), buffers_.attention,
-                        stream);
+  decode_attention_cuda(call, rotation, singles, decode_parts(singles, config_.kv_heads, multiprocessors_),
+                        buffers_.attention, stream);
   prefill_attention_cuda(call, batch.tile, batch.tiles, stream);
 }
 

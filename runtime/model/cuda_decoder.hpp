@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "kernels/cuda/attention.hpp"
@@ -63,6 +64,10 @@ class cuda_decoder {
   /// Chooses the algorithms of every product that steps can have: of each power of two of tokens, and of rows sampled.
   /// Waits for the device.
   void tune(cuda_stream stream);
+
+  /// What tune has chosen, for a later process; see gemm_library.
+  std::vector<std::byte> choices() const { return gemm_.choices(); }
+  bool take_choices(std::span<const std::byte> bytes) { return gemm_.take_choices(bytes); }
 
   /// Enqueues the layers and the logits of the rows that are sampled. May be captured, after tune and once a step of
   /// one and of several tokens has run.

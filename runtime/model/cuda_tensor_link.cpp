@@ -24,15 +24,17 @@ struct rank_card {
   std::array<char, 40> host{};  ///< the boot id: equal on ranks that may share memory
   process_identity process{};
   shared_memory_card memory{};
+  const std::shared_ptr<device_buffer>* owner = nullptr;  ///< for ranks of the same process
 };
 
-rank_card make_card(const device_buffer& inbox) {
+rank_card make_card(const std::shared_ptr<device_buffer>& inbox) {
   rank_card card;
   std::string boot;
   std::getline(std::ifstream("/proc/sys/kernel/random/boot_id"), boot);
   std::copy_n(boot.begin(), std::min(boot.size(), card.host.size() - 1), card.host.begin());
   card.process = this_process();
-  card.memory = share_memory(inbox);
+  card.memory = share_memory(*inbox);
+  card.owner = &inbox;
   return card;
 }
 
@@ -49,30 +51,41 @@ std::uint64_t cuda_tensor_link::bytes_for(std::size_t ranks) {
   return ranks > 1 && ranks <= exchange_ranks_max ? peer_channel::inbox_bytes(ranks, capacity) : 0;
 }
 
-cuda_tensor_link::cuda_tensor_link(communicator& host, std::unique_ptr<device_communicator> library,
-                                   std::size_t layers, cuda_stream stream)
+cuda_tensor_link::cuda_tensor_link(communicator& host, std::unique_ptr<device_communicator> library, std::size_t layers,
+                                   cuda_stream stream)
     : rank_(static_cast<std::size_t>(host.rank())),
       size_(static_cast<std::size_t>(host.size())),
       layers_(layers),
+      stream_(stream),
       stop_(sizeof(std::uint32_t)),
-      inbox_(bytes_for(size_)),
+      inbox_(std::make_shared<device_buffer>(bytes_for(size_))),
       library_(std::move(library)) {
   *stop_.as<std::uint32_t>() = 0;
-  clear_device(inbox_.data(), inbox_.bytes(), stream);
-  synchronize(stream);
+  clear_device(inbox_->data(), inbox_->bytes(), stream_);
+  synchronize(stream_);
   reach_peers(host);
-  warm_up(stream);
+  warm_up();
+}
+
+cuda_tensor_link::~cuda_tensor_link() {
+  stop();
+  library_.reset();
+  try {
+    synchronize(stream_);
+  } catch (const std::exception&) {
+    // A device that has failed writes nothing more.
+  }
 }
 
 /// The library connects ranks when they first exchange so much in such a way; no prompt should wait for that.
-void cuda_tensor_link::warm_up(cuda_stream stream) const {
-  if (!library_ || inbox_.bytes() == 0) return;
-  auto* zeros = inbox_.as<float>();  // the sum of which is what the inbox must hold
+void cuda_tensor_link::warm_up() const {
+  if (!library_ || inbox_->bytes() == 0) return;
+  auto* zeros = inbox_->as<float>();  // the sum of which is what the inbox must hold
   for (const std::size_t count : {std::size_t{1} << 10, std::size_t{1} << 18, std::size_t{1} << 22}) {
-    library_->all_reduce_sum(zeros, count, stream);
-    library_->all_gather(zeros, zeros + count, count / size_, stream);
+    library_->all_reduce_sum(zeros, count, stream_);
+    library_->all_gather(zeros, zeros + count, count / size_, stream_);
   }
-  synchronize(stream);
+  synchronize(stream_);
 }
 
 void cuda_tensor_link::reach_peers(communicator& host) {
@@ -83,7 +96,9 @@ void cuda_tensor_link::reach_peers(communicator& host) {
   std::uint8_t all_reached = 1;
   for (std::size_t r = 0; r < size_; ++r) {
     if (r == rank_) continue;
-    if (cards[r].host == me.host) reached[r] = peer_memory(cards[r].memory, cards[r].process == me.process);
+    const bool here = cards[r].host == me.host && cards[r].process == me.process;
+    if (here) kept_.push_back(*cards[r].owner);
+    if (cards[r].host == me.host) reached[r] = peer_memory(cards[r].memory, here);
     if (reached[r].data() == nullptr) all_reached = 0;
   }
   const auto answers = gather_cards(host, all_reached);
@@ -95,7 +110,7 @@ void cuda_tensor_link::reach_peers(communicator& host) {
   channel_.stop = stop_.as<std::uint32_t>();
   const auto part = peer_channel::inbox_bytes(1, capacity);
   for (std::size_t r = 0; r < size_; ++r) {
-    channel_.inbox[r] = inbox_.data() + r * part;
+    channel_.inbox[r] = inbox_->data() + r * part;
     if (r != rank_) channel_.outbox[r] = peers_[r].data() + rank_ * part;
   }
 }
@@ -157,14 +172,12 @@ void cuda_tensor_link::gather(const logits_gather_call& call, float* gathered, c
   }
 }
 
-std::uint32_t cuda_tensor_link::passes_max() const {
-  return std::numeric_limits<std::uint32_t>::max() / calls() - 1;
-}
+std::uint32_t cuda_tensor_link::passes_max() const { return std::numeric_limits<std::uint32_t>::max() / calls() - 1; }
 
-void cuda_tensor_link::renew(communicator& host, cuda_stream stream) const {
+void cuda_tensor_link::renew(communicator& host) const {
   host.barrier();
-  clear_device(inbox_.data(), inbox_.bytes(), stream);
-  synchronize(stream);
+  clear_device(inbox_->data(), inbox_->bytes(), stream_);
+  synchronize(stream_);
   host.barrier();
 }
 

@@ -31,6 +31,9 @@ class cuda_tensor_link {
   cuda_tensor_link(communicator& host, std::unique_ptr<device_communicator> library, std::size_t layers,
                    cuda_stream stream);
 
+  /// Waits for what is under way here, which ends soon whatever the other ranks do.
+  ~cuda_tensor_link();
+
   /// Device memory that it takes.
   static std::uint64_t bytes_for(std::size_t ranks);
 
@@ -55,7 +58,7 @@ class cuda_tensor_link {
 
   /// Passes that can be numbered before all ranks must call renew, after which they count from 1 again.
   std::uint32_t passes_max() const;
-  void renew(communicator& host, cuda_stream stream) const;
+  void renew(communicator& host) const;
 
   /// Ends waits of kernels under way and of later ones; from any thread.
   void stop() noexcept;
@@ -66,13 +69,15 @@ class cuda_tensor_link {
 
  private:
   void reach_peers(communicator& host);
-  void warm_up(cuda_stream stream) const;
+  void warm_up() const;
   std::uint32_t calls() const { return static_cast<std::uint32_t>(2 * layers_ + 2); }
 
   std::size_t rank_, size_;
   std::size_t layers_;
+  cuda_stream stream_;
   pinned_buffer stop_;
-  device_buffer inbox_;
+  std::shared_ptr<device_buffer> inbox_;  ///< kept by the ranks of this process, which may still write to it
+  std::vector<std::shared_ptr<device_buffer>> kept_;
   std::vector<peer_memory> peers_;  ///< by rank; empty unless all ranks reach all others
   peer_channel channel_;
   // Ended first: nothing on the device can be freed while a kernel of the library waits for a lost rank.

@@ -39,6 +39,7 @@ struct load_options {
   double temperature = 0;
   std::uint64_t silence_s = 90;
   std::vector<std::string> poison;  ///< INDEX:TOKEN: that request's prompt ends with that token
+  bool margins = false;             ///< record how far each token's logit was above the next likely one's
   std::size_t scripted = 0;         ///< vocabulary of a scripted engine, whose tokens can be foretold; 0: cannot
 };
 
@@ -69,6 +70,7 @@ generation make_request(const load_options& options, std::uint64_t index) {
   what.stops.ignore_eos = true;
   what.sampling.temperature = static_cast<float>(options.temperature);
   what.sampling.seed = index + 1;
+  if (options.margins) what.sampling.logprobs = 2;
   return what;
 }
 
@@ -89,7 +91,7 @@ nlohmann::ordered_json ask(client& cluster, const load_options& options, std::ui
   auto begun = clock::now();
   nlohmann::ordered_json line{{"request", index}, {"arrival", nanoseconds(arrival)}, {"begun", nanoseconds(begun)}};
   std::vector<token_id> answer;
-  auto pieces = nlohmann::json::array();
+  auto pieces = nlohmann::json::array(), margins = nlohmann::json::array();
   bool in_order = true;
   try {
     auto stream = cluster.generate(std::move(what));
@@ -99,6 +101,7 @@ nlohmann::ordered_json ask(client& cluster, const load_options& options, std::ui
       for (const auto& token : event->tokens) {
         in_order = in_order && token.position == answer.size();
         answer.push_back(token.token);
+        if (token.top.size() > 1) margins.push_back(token.top[0].logprob - token.top[1].logprob);
       }
       if (!event->tokens.empty()) pieces.push_back({nanoseconds(clock::now()), event->tokens.size()});
       if (event->finish == finish_reason::none) continue;
@@ -113,6 +116,7 @@ nlohmann::ordered_json ask(client& cluster, const load_options& options, std::ui
   line["in_order"] = in_order;
   if (options.scripted > 0) line["foretold"] = as_foretold(prompt, answer, options.scripted);
   line["pieces"] = std::move(pieces);
+  if (options.margins) line["margins"] = std::move(margins);
   line["tokens"] = answer;
   return line;
 }
@@ -211,6 +215,7 @@ int main(int argc, char** argv) {
   program.add_option("--temperature", options.temperature);
   program.add_option("--silence", options.silence_s);
   program.add_option("--poison", options.poison);
+  program.add_flag("--margins", options.margins);
   program.add_option("--scripted", options.scripted);
   CLI11_PARSE(program, argc, argv);
   try {
