@@ -9,8 +9,7 @@ import signal
 import subprocess
 import time
 
-from cluster import Cluster, topology
-from company import MANY, kill, members, wait_serving
+from company import MANY, Cluster, kill, members, topology, wait_serving
 from users import Users, bad, now, percentile, summary, verdict
 
 WEIGHTS = os.environ.get("TROUPE_GPU_WEIGHTS", "random:qwen3-8b")
