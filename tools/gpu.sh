@@ -20,7 +20,9 @@ wants() { [[ " ${parts[*]} " == *" $1 "* ]]; }
 bench() { # name, options...
   local name=$1 line
   shift
-  if line=$(timeout "${LIMIT:-200}" "$folder/troupe" bench --device cuda --json --log-level info "$@" 2>"$out/$name.log"); then
+  # NCCL may print lines of its own; the last one is the result.
+  if line=$(set -o pipefail; timeout "${LIMIT:-200}" "$folder/troupe" bench --device cuda --json --log-level info "$@" \
+    2>"$out/$name.log" | tail -n 1); then
     printf '{"gpu": "%s", "name": "%s", "result": %s}\n' "$gpu" "$name" "$line" >>"$out/gpu.jsonl"
     printf '%s %s\n' "$name" "$(python3 -c 'import json,sys; r=json.loads(sys.argv[1]); print({k: round(r[k],4) for k in ("output_tokens_per_second","first_token_p50_ms","inter_token_p50_ms","step_mean_ms","outside_executor","share_of_memory_bandwidth","prefill_tokens_per_second","prefill_weight_tflops") if k in r})' "$line")"
     grep -hoE '(memory-planned|cuda-loaded|nccl-joined) .*' "$out/$name.log" | sed 's/^/    /' 

@@ -26,11 +26,10 @@ struct gemv_call {
   // The result goes to one of these.
   bf16* out = nullptr;           ///< [rows]: the product, plus `bias` where there is one
   const bf16* bias = nullptr;    ///< [rows] or null
-  float* out_f32 = nullptr;      ///< [rows]; sent to the other ranks as well where `send` has any
+  float* out_f32 = nullptr;      ///< [rows]
   float* accumulated = nullptr;  ///< [rows]: the product is added
   bf16* gated = nullptr;         ///< [rows / 2]: silu(first half of the rows) * second half
 
-  peer_exchange send{};
   l2_prefetch next{};  ///< asked for by products so small that their weights are all fetched at once
 };
 
@@ -43,5 +42,8 @@ inline constexpr std::size_t gemv_columns_max = 28672;
 /// Reads the weights once, at the speed of memory. Each warp sums a slice of the columns for several rows, the block
 /// adds the slices, in an order that depends on `columns` alone.
 void gemv_cuda(const gemv_call& call, cuda_stream stream);
+
+/// The same; what goes to out_f32 is sent to the other ranks as well.
+void gemv_send_cuda(const gemv_call& call, const peer_exchange& send, cuda_stream stream);
 
 }  // namespace troupe

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cassert>
 
+#include "kernels/cuda/l2_prefetch.cuh"
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/math.cuh"
 #include "kernels/cuda/peer_exchange.cuh"
@@ -48,6 +49,7 @@ __device__ float2 reduce_pair(const peer_reduce_call& call, std::size_t pair, fl
 /// So few blocks that all are on the device at once: none may wait for one of another rank that cannot start.
 __global__ void __launch_bounds__(reduce_threads) reduce_kernel(const __grid_constant__ peer_reduce_call call) {
   allow_next_kernel();
+  prefetch_share(call.next, blockIdx.x, gridDim.x);
   wait_for_input();
   const auto tag = call.exchange.channel.size > 1 ? tag_of(call.exchange) : 0;
   const auto pairs = call.rows * call.columns / 2, step = std::size_t{gridDim.x} * blockDim.x;
@@ -67,6 +69,7 @@ __global__ void __launch_bounds__(reduce_threads) reduce_kernel(const __grid_con
 __global__ void __launch_bounds__(row_warps * 32) reduce_norm_kernel(const __grid_constant__ peer_reduce_call call) {
   __shared__ float scratch[row_warps];
   allow_next_kernel();
+  prefetch_share(call.next, blockIdx.x, gridDim.x);
   wait_for_input();
   const auto tag = call.exchange.channel.size > 1 ? tag_of(call.exchange) : 0;
   const auto pairs = call.columns / 2;

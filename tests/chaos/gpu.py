@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 
-from company import MANY, Cluster, kill, members, topology, wait_serving
+from company import MANY, Cluster, kill, members, serves, topology, wait_serving, wait_until
 from users import Users, bad, now, percentile, summary, verdict
 
 WEIGHTS = os.environ.get("TROUPE_GPU_WEIGHTS", "random:qwen3-8b")
@@ -118,6 +118,16 @@ def users_of(cluster, seed, count=0):
     )
 
 
+def wait_new_epoch(cluster, before, limit=60):
+    """The status, once other processes than before serve."""
+
+    def look():
+        status = serves(cluster)
+        return status if status and {rank[3] for rank in members(status)}.isdisjoint(before) else None
+
+    return wait_until(look, limit, "the group serves with new processes")
+
+
 def run(options):
     if devices() < TENSOR:
         return {"skipped": f"{TENSOR} CUDA devices are needed; this machine has {devices()}"}
@@ -130,22 +140,20 @@ def run(options):
         start = now() - begun
         users = users_of(cluster, options.seed)
         time.sleep(2)
-        for index in range(options.count):
-            status = wait_serving(cluster)
+        status = wait_serving(cluster)
+        for _ in range(options.count):
             time.sleep(dice.uniform(0.5, 1.0))  # in the middle of decoding
-            rank = dice.choice(members(status))
-            if (at := kill(rank[3])) is not None:
-                kills.append((rank[1], at))
+            pids = [rank[3] for rank in members(status)]
+            kills.append(kill(dice.choice(pids)))
+            status = wait_new_epoch(cluster, pids)
         for _ in range(max(1, options.count // 10)):
-            status = wait_serving(cluster)
             time.sleep(dice.uniform(0.5, 1.0))
-            pid = dice.choice(members(status))[3]
-            if (at := kill(pid, signal.SIGSTOP)) is None:
-                continue
-            stops.append(at)
+            pids = [rank[3] for rank in members(status)]
+            stopped_pid = dice.choice(pids)
+            stops.append(kill(stopped_pid, signal.SIGSTOP))
             time.sleep(STOP_SECONDS)
-            kill(pid, signal.SIGCONT)
-        wait_serving(cluster)
+            kill(stopped_pid, signal.SIGCONT)
+            status = wait_new_epoch(cluster, pids)
         time.sleep(1)
         users.stop()
         requests = users.finish(120)
@@ -155,7 +163,7 @@ def run(options):
         log = Log(cluster.node)
         full_log = cluster.node.log()
     pauses, splits = [], []
-    for _, at in kills:
+    for at in kills:
         after = first_piece_after(requests, at + 0.05)
         before = last_piece_before(requests, at + 0.05)
         if after is None or before is None:
