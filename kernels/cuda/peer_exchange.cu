@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cassert>
+#include <string>
 
-#include "kernels/cuda/l2_prefetch.cuh"
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/math.cuh"
 #include "kernels/cuda/peer_exchange.cuh"
@@ -17,81 +17,112 @@ constexpr std::size_t reduce_blocks_max = 512;
 constexpr int gather_threads = 256;
 constexpr std::size_t gather_blocks_max = 128;
 
-/// The sum over the ranks of the pair at `index`, of which this rank's is `mine`.
-__device__ float2 sum_of_ranks(const peer_exchange& exchange, std::size_t index, float2 mine, std::uint32_t tag) {
-  float2 sum{0, 0};
-#pragma unroll
-  for (std::uint32_t r = 0; r < exchange_ranks_max; ++r) {
-    if (r >= exchange.channel.size) break;
-    auto value = mine;
-    if (r != exchange.channel.rank)
-      value = receive_pair(exchange.channel.inbox[r] + slot_offset(exchange) + index * 16, tag, exchange.channel.stop);
-    sum = {sum.x + value.x, sum.y + value.y};
-  }
-  return sum;
-}
-
 __device__ float2 load_pair(const float* from, std::size_t pair) {
   return *reinterpret_cast<const float2*>(from + 2 * pair);
 }
 
-/// Returns what it left in the residual.
-__device__ float2 reduce_pair(const peer_reduce_call& call, std::size_t pair, float2 mine, std::uint32_t tag) {
-  auto value = sum_of_ranks(call.exchange, pair, mine, tag);
-  if (call.add) {
-    const auto before = load_pair(call.residual, pair);
-    value = {before.x + value.x, before.y + value.y};
+__device__ float2 add(float2 a, float2 b) { return {a.x + b.x, a.y + b.y}; }
+
+/// The pairs `first`, `first + step`, ... below `pairs` of `Count`, summed over the ranks and into the residual;
+/// returns what is there now. Everything is asked for before anything is waited for.
+template <int Count>
+__device__ void reduce_pairs(const peer_reduce_call& call, std::size_t first, std::size_t step, std::size_t pairs,
+                             std::uint32_t tag, float2 (&result)[Count]) {
+  const auto& channel = call.exchange.channel;
+  float2 mine[Count];
+#pragma unroll
+  for (int k = 0; k < Count; ++k) {
+    const auto i = first + k * step;
+    mine[k] = i < pairs ? load_pair(call.partial, i) : float2{};
   }
-  *reinterpret_cast<float2*>(call.residual + 2 * pair) = value;
-  return value;
+  if (!call.sent) {
+#pragma unroll
+    for (int k = 0; k < Count; ++k) {
+      const auto i = first + k * step;
+      if (i < pairs) send_to_all(call.exchange, i, mine[k].x, mine[k].y, tag);
+    }
+  }
+#pragma unroll
+  for (int k = 0; k < Count; ++k) {
+    const auto i = first + k * step;
+    result[k] = call.add && i < pairs ? load_pair(call.residual, i) : float2{};
+  }
+  float2 sum[Count] = {};
+#pragma unroll 1
+  for (std::uint32_t r = 0; r < channel.size; ++r) {
+    float2 theirs[Count] = {};
+    if (r != channel.rank)
+      receive_pairs(channel.inbox[r] + slot_offset(call.exchange), first, step, pairs, tag, channel.stop, theirs);
+#pragma unroll
+    for (int k = 0; k < Count; ++k)
+      sum[k] = add(sum[k], r == channel.rank ? mine[k] : theirs[k]);
+  }
+#pragma unroll
+  for (int k = 0; k < Count; ++k) {
+    const auto i = first + k * step;
+    result[k] = add(result[k], sum[k]);
+    if (i < pairs) *reinterpret_cast<float2*>(call.residual + 2 * i) = result[k];
+  }
+}
+
+/// Neither kernel is a pass's first, so the number may be read while the kernel before still runs.
+__device__ std::uint32_t tag_early(const peer_reduce_call& call) {
+  return call.exchange.channel.size > 1 ? tag_of(call.exchange) : 0;
 }
 
 /// So few blocks that all are on the device at once: none may wait for one of another rank that cannot start.
 __global__ void __launch_bounds__(reduce_threads) reduce_kernel(const __grid_constant__ peer_reduce_call call) {
   allow_next_kernel();
-  prefetch_share(call.next, blockIdx.x, gridDim.x);
+  const auto tag = tag_early(call);
   wait_for_input();
-  const auto tag = call.exchange.channel.size > 1 ? tag_of(call.exchange) : 0;
   const auto pairs = call.rows * call.columns / 2, step = std::size_t{gridDim.x} * blockDim.x;
-  const auto first = std::size_t{blockIdx.x} * blockDim.x + threadIdx.x;
-  if (!call.sent) {
-    for (auto i = first; i < pairs; i += step) {
-      const auto mine = load_pair(call.partial, i);
-      send_to_all(call.exchange, i, mine.x, mine.y, tag);
-    }
+  for (auto i = std::size_t{blockIdx.x} * blockDim.x + threadIdx.x; i < pairs; i += step) {
+    float2 done[1];
+    reduce_pairs(call, i, step, i + 1, tag, done);
   }
-  for (auto i = first; i < pairs; i += step)
-    reduce_pair(call, i, load_pair(call.partial, i), tag);
 }
 
-/// One block a row. What the row needs from others is asked for in a second turn, when all of this rank's is on its
-/// way.
+/// One block a row; a thread holds `Count` pairs of it.
+template <int Count>
 __global__ void __launch_bounds__(row_warps * 32) reduce_norm_kernel(const __grid_constant__ peer_reduce_call call) {
   __shared__ float scratch[row_warps];
   allow_next_kernel();
-  prefetch_share(call.next, blockIdx.x, gridDim.x);
+  const auto tag = tag_early(call);
   wait_for_input();
-  const auto tag = call.exchange.channel.size > 1 ? tag_of(call.exchange) : 0;
-  const auto pairs = call.columns / 2;
-  const auto row = blockIdx.x * pairs;
-  if (!call.sent && call.exchange.channel.size > 1) {
-    for (std::size_t i = threadIdx.x; i < pairs; i += blockDim.x) {
-      const auto mine = load_pair(call.partial, row + i);
-      send_to_all(call.exchange, row + i, mine.x, mine.y, tag);
-    }
-  }
+  const auto pairs = call.columns / 2, row = blockIdx.x * pairs;
+  float2 values[Count];
+  reduce_pairs(call, row + threadIdx.x, blockDim.x, row + pairs, tag, values);
   float squares = 0;
-  for (std::size_t i = threadIdx.x; i < pairs; i += blockDim.x) {
-    const auto value = reduce_pair(call, row + i, load_pair(call.partial, row + i), tag);
-    squares += value.x * value.x + value.y * value.y;
-  }
+#pragma unroll
+  for (int k = 0; k < Count; ++k)
+    if (threadIdx.x + k * blockDim.x < pairs) squares += values[k].x * values[k].x + values[k].y * values[k].y;
   const float scale = rsqrtf(block_sum<row_warps>(squares, scratch) / static_cast<float>(call.columns) + call.epsilon);
-  for (std::size_t i = threadIdx.x; i < pairs; i += blockDim.x) {
-    const auto value = load_pair(call.residual, row + i);
+#pragma unroll
+  for (int k = 0; k < Count; ++k) {
+    const auto i = threadIdx.x + k * blockDim.x;
+    if (i >= pairs) continue;
     const auto weight = reinterpret_cast<const std::uint32_t*>(call.norm)[i];
     reinterpret_cast<std::uint32_t*>(call.out)[row + i] =
-        pack_pair(value.x * scale * low_half(weight), value.y * scale * high_half(weight));
+        pack_pair(values[k].x * scale * low_half(weight), values[k].y * scale * high_half(weight));
   }
+}
+
+template <int Count>
+void enqueue_reduce_norm(const peer_reduce_call& call, launch_order order, cuda_stream stream) {
+  launch("peer_reduce_norm", reduce_norm_kernel<Count>, static_cast<unsigned>(call.rows), row_warps * 32, 0, stream,
+         order, call);
+}
+
+void choose_reduce_norm(const peer_reduce_call& call, launch_order order, cuda_stream stream) {
+  constexpr std::size_t columns_each = 2 * row_warps * 32;
+  if (call.columns <= columns_each) return enqueue_reduce_norm<1>(call, order, stream);
+  if (call.columns <= 2 * columns_each) return enqueue_reduce_norm<2>(call, order, stream);
+  if (call.columns <= 4 * columns_each) return enqueue_reduce_norm<4>(call, order, stream);
+  if (call.columns <= 5 * columns_each) return enqueue_reduce_norm<5>(call, order, stream);
+  if (call.columns <= 8 * columns_each) return enqueue_reduce_norm<8>(call, order, stream);
+  if (call.columns <= 16 * columns_each) return enqueue_reduce_norm<16>(call, order, stream);
+  throw cuda_error("peer reduce: rows of " + std::to_string(call.columns) + " elements; at most " +
+                   std::to_string(16 * columns_each) + " are possible");
 }
 
 __device__ std::size_t part_columns(const logits_gather_call& call, std::uint32_t rank) {
@@ -119,14 +150,15 @@ __global__ void __launch_bounds__(gather_threads)
     place(call, channel.rank, 2 * i, a);
     place(call, channel.rank, 2 * i + 1, b);
   }
-#pragma unroll
-  for (std::uint32_t r = 0; r < exchange_ranks_max; ++r) {
-    if (r >= channel.size || r == channel.rank) continue;
+#pragma unroll 1
+  for (std::uint32_t r = 0; r < channel.size; ++r) {
+    if (r == channel.rank) continue;
     const auto theirs = call.rows * part_columns(call, r);
     for (auto i = first; 2 * i < theirs; i += step) {
-      const auto pair = receive_pair(channel.inbox[r] + slot_offset(exchange) + i * 16, tag, channel.stop);
-      place(call, r, 2 * i, pair.x);
-      place(call, r, 2 * i + 1, pair.y);
+      float2 pair[1];
+      receive_pairs(channel.inbox[r] + slot_offset(exchange), i, step, i + 1, tag, channel.stop, pair);
+      place(call, r, 2 * i, pair[0].x);
+      place(call, r, 2 * i + 1, pair[0].y);
     }
   }
 }
@@ -153,8 +185,7 @@ void peer_reduce_cuda(const peer_reduce_call& call, cuda_stream stream) {
   // A library's kernels may come before it, which know nothing of early starts: alone it starts in order.
   const auto order = channel.size == 1 ? launch_order::after : launch_order::overlapped;
   if (call.norm != nullptr)
-    launch("peer_reduce_norm", reduce_norm_kernel, static_cast<unsigned>(call.rows), row_warps * 32, 0, stream, order,
-           call);
+    choose_reduce_norm(call, order, stream);
   else
     launch("peer_reduce", reduce_kernel, blocks_for(call.rows * call.columns / 2, reduce_threads, reduce_blocks_max),
            reduce_threads, 0, stream, order, call);

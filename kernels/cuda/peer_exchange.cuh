@@ -13,7 +13,7 @@ struct tagged_pair {
   std::uint32_t second_tag;
 };
 
-/// Only after wait_for_input: the copy that brings the pass comes before the pass's first kernel.
+/// Not in a pass's first kernel before wait_for_input: the copy that brings the number comes just before it.
 __device__ inline std::uint32_t tag_of(const peer_exchange& exchange) {
   return *exchange.pass * exchange.calls + exchange.call;
 }
@@ -47,30 +47,44 @@ __device__ inline tagged_pair look_at_pair(const std::byte* from) {
 /// To every other rank.
 __device__ inline void send_to_all(const peer_exchange& exchange, std::size_t pair, float first, float second,
                                    std::uint32_t tag) {
-#pragma unroll
-  for (std::uint32_t r = 0; r < exchange_ranks_max; ++r)
-    if (r < exchange.channel.size && r != exchange.channel.rank)
+#pragma unroll 1
+  for (std::uint32_t r = 0; r < exchange.channel.size; ++r)
+    if (r != exchange.channel.rank)
       send_pair(exchange.channel.outbox[r] + slot_offset(exchange) + pair * 16, first, second, tag);
 }
 
 __device__ inline void send_value_to_all(const peer_exchange& exchange, std::size_t index, float value,
                                          std::uint32_t tag) {
-#pragma unroll
-  for (std::uint32_t r = 0; r < exchange_ranks_max; ++r)
-    if (r < exchange.channel.size && r != exchange.channel.rank)
+#pragma unroll 1
+  for (std::uint32_t r = 0; r < exchange.channel.size; ++r)
+    if (r != exchange.channel.rank)
       send_value(exchange.channel.outbox[r] + slot_offset(exchange) + index * 8, value, tag);
 }
 
-/// Waits for a pair to come; zeros when the group is stopped, since nobody uses that step's result.
-__device__ inline float2 receive_pair(const std::byte* from, std::uint32_t tag, const std::uint32_t* stop) {
-  constexpr int looks = 1 << 12;
+/// Waits for the pairs at `first`, `first + step`, ... below `pairs` to come, all of them at once; zeros when the group
+/// is stopped, since nobody uses that step's result.
+template <int Count>
+__device__ inline void receive_pairs(const std::byte* from, std::size_t first, std::size_t step, std::size_t pairs,
+                                     std::uint32_t tag, const std::uint32_t* stop, float2 (&values)[Count]) {
+  constexpr int looks = 1 << 10;
   while (true) {
-    for (int i = 0; i < looks; ++i) {
-      const auto pair = look_at_pair(from);
-      if (pair.first_tag == tag && pair.second_tag == tag) return {pair.first, pair.second};
+    for (int look = 0; look < looks; ++look) {
+      bool come = true;
+#pragma unroll
+      for (int k = 0; k < Count; ++k) {
+        const auto i = first + k * step;
+        if (i >= pairs) continue;
+        const auto pair = look_at_pair(from + i * 16);
+        values[k] = {pair.first, pair.second};
+        come = come && pair.first_tag == tag && pair.second_tag == tag;
+      }
+      if (come) return;
     }
-    if (*reinterpret_cast<const volatile std::uint32_t*>(stop) != 0) return {0, 0};
+    if (*reinterpret_cast<const volatile std::uint32_t*>(stop) != 0) break;
   }
+#pragma unroll
+  for (int k = 0; k < Count; ++k)
+    values[k] = {0, 0};
 }
 
 }  // namespace troupe

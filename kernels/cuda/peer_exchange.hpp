@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "kernels/cuda/l2_prefetch.hpp"
 #include "kernels/cuda/stream.hpp"
 #include "kernels/dtype.hpp"
 
@@ -57,7 +56,6 @@ struct peer_reduce_call {
   const bf16* norm = nullptr;      ///< [columns] or null
   float epsilon = 0;
   bf16* out = nullptr;  ///< [rows, columns]
-  l2_prefetch next{};   ///< asked for while others are waited for
 };
 
 void peer_reduce_cuda(const peer_reduce_call& call, cuda_stream stream);

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kernels/cuda/l2_prefetch.cuh"
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/math.cuh"
 #include "kernels/cuda/rms_norm.hpp"
@@ -13,10 +12,9 @@ constexpr int warps = 8;
 /// One block a row, which is read twice: the second time it comes from the first-level cache.
 __global__ void __launch_bounds__(warps * 32)
     rms_norm_kernel(float* x, const float* delta, const std::int32_t* row_index, const bf16* weight, float epsilon,
-                    int columns, bf16* out, l2_prefetch next) {
+                    int columns, bf16* out) {
   __shared__ float scratch[warps];
   allow_next_kernel();
-  prefetch_share(next, blockIdx.x, gridDim.x);
   wait_for_input();
   const auto row = row_index == nullptr ? static_cast<std::int32_t>(blockIdx.x) : row_index[blockIdx.x];
   auto* from = x + std::size_t{static_cast<std::uint32_t>(row)} * columns;
@@ -43,18 +41,18 @@ __global__ void __launch_bounds__(warps * 32)
 }  // namespace
 
 void rms_norm_cuda(const float* x, const std::int32_t* row_index, const bf16* weight, float epsilon, std::size_t rows,
-                   std::size_t columns, bf16* out, const l2_prefetch& next, cuda_stream stream) {
+                   std::size_t columns, bf16* out, cuda_stream stream) {
   if (rows == 0) return;
   // Without a delta the kernel writes nothing to x.
   launch("rms_norm", rms_norm_kernel, static_cast<unsigned>(rows), warps * 32, 0, stream, const_cast<float*>(x),
-         nullptr, row_index, weight, epsilon, static_cast<int>(columns), out, next);
+         nullptr, row_index, weight, epsilon, static_cast<int>(columns), out);
 }
 
 void add_rms_norm_cuda(float* residual, const float* delta, const bf16* weight, float epsilon, std::size_t rows,
                        std::size_t columns, bf16* out, cuda_stream stream) {
   if (rows == 0) return;
   launch("add_rms_norm", rms_norm_kernel, static_cast<unsigned>(rows), warps * 32, 0, stream, residual, delta, nullptr,
-         weight, epsilon, static_cast<int>(columns), out, l2_prefetch{});
+         weight, epsilon, static_cast<int>(columns), out);
 }
 
 }  // namespace troupe

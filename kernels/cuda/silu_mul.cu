@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kernels/cuda/l2_prefetch.cuh"
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/math.cuh"
 #include "kernels/cuda/silu_mul.hpp"
@@ -12,9 +11,8 @@ __device__ std::uint32_t silu_mul_pair(std::uint32_t gate, std::uint32_t up) {
   return pack_pair(silu(low_half(gate)) * low_half(up), silu(high_half(gate)) * high_half(up));
 }
 
-__global__ void silu_mul_kernel(const bf16* gate_up, int columns, bf16* out, l2_prefetch next) {
+__global__ void silu_mul_kernel(const bf16* gate_up, int columns, bf16* out) {
   allow_next_kernel();
-  prefetch_share(next, blockIdx.y * gridDim.x + blockIdx.x, gridDim.x * gridDim.y);
   wait_for_input();
   const int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x) * 8;
   if (i >= columns) return;
@@ -27,12 +25,11 @@ __global__ void silu_mul_kernel(const bf16* gate_up, int columns, bf16* out, l2_
 
 }  // namespace
 
-void silu_mul_cuda(const bf16* gate_up, std::size_t rows, std::size_t columns, bf16* out, const l2_prefetch& next,
-                   cuda_stream stream) {
+void silu_mul_cuda(const bf16* gate_up, std::size_t rows, std::size_t columns, bf16* out, cuda_stream stream) {
   if (rows == 0) return;
   constexpr unsigned threads = 256;
   const dim3 grid(static_cast<unsigned>((columns / 8 + threads - 1) / threads), static_cast<unsigned>(rows));
-  launch("silu_mul", silu_mul_kernel, grid, threads, 0, stream, gate_up, static_cast<int>(columns), out, next);
+  launch("silu_mul", silu_mul_kernel, grid, threads, 0, stream, gate_up, static_cast<int>(columns), out);
 }
 
 }  // namespace troupe

@@ -3,7 +3,6 @@
 
 #include <cstddef>
 
-#include "kernels/cuda/l2_prefetch.hpp"
 #include "kernels/cuda/stream.hpp"
 #include "kernels/dtype.hpp"
 
@@ -11,8 +10,6 @@ namespace troupe {
 
 /// out = silu(gate) * up, where each row of gate_up is the gate's `columns` elements, then the up's. Device memory.
 /// gate_up: bf16 [rows, 2 * columns]; out: bf16 [rows, columns]; columns a multiple of 8.
-/// Asks for `next` meanwhile.
-void silu_mul_cuda(const bf16* gate_up, std::size_t rows, std::size_t columns, bf16* out, const l2_prefetch& next,
-                   cuda_stream stream);
+void silu_mul_cuda(const bf16* gate_up, std::size_t rows, std::size_t columns, bf16* out, cuda_stream stream);
 
 }  // namespace troupe

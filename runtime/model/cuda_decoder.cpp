@@ -37,16 +37,6 @@ std::size_t partial_elements(const model_config& config) {
   return 2 * multiprocessors_max * (config.heads / config.kv_heads) * (config.head_size + 1);
 }
 
-/// Steps of more rows keep the matrix units busy rather than the memory.
-constexpr std::size_t prefetched_rows_max = 128;
-
-/// What the product that comes next reads first, while a kernel that reads little runs before it.
-l2_prefetch weights_ahead(const bf16* weight, std::size_t elements, std::size_t rows) {
-  constexpr std::size_t most = std::size_t{12} << 20;
-  if (rows > prefetched_rows_max) return {};
-  return {weight, nullptr, static_cast<std::uint32_t>(std::min(elements * sizeof(bf16), most))};
-}
-
 /// Gives out pieces of one buffer, each aligned; without a buffer it only counts.
 class pieces {
  public:
@@ -138,8 +128,7 @@ void cuda_decoder::enqueue(const cuda_batch& batch, cuda_stream stream) {
   const bool one_row = batch.tokens == 1;
   embedding_cuda(weights_.embedding, static_cast<std::int32_t>(layout_.vocabulary.begin), layout_.vocabulary.count,
                  hidden, batch.token_ids, batch.tokens, link_ ? b.partial : b.hidden, stream);
-  add_and_norm(batch, {exchange_point::kind::embedding},
-               one_row ? norm_ahead{} : norm_ahead{weights_.layers.front().attention_norm, qkv_ahead(0, batch)},
+  add_and_norm(batch, {exchange_point::kind::embedding}, one_row ? nullptr : weights_.layers.front().attention_norm,
                stream);
   for (std::size_t layer = 0; layer < weights_.layers.size(); ++layer) {
     if (one_row)
@@ -152,7 +141,7 @@ void cuda_decoder::enqueue(const cuda_batch& batch, cuda_stream stream) {
     gemv_cuda(head_row(), stream);
   } else {
     rms_norm_cuda(b.hidden, batch.sampled_row, weights_.final_norm, config_.norm_epsilon, batch.sampled, hidden,
-                  b.normed, weights_ahead(weights_.head, layout_.vocabulary.count * hidden, batch.sampled), stream);
+                  b.normed, stream);
     gemm_.run(head_product(batch.sampled), stream);
   }
   if (link_) gather_logits(batch, stream);
@@ -160,8 +149,7 @@ void cuda_decoder::enqueue(const cuda_batch& batch, cuda_stream stream) {
 
 /// What the ranks' shares of a product, or of the embedding, add to the residual; then the next norm, where there is
 /// one.
-void cuda_decoder::add_up(const cuda_batch& batch, exchange_point point, const norm_ahead& then,
-                          cuda_stream stream) const {
+void cuda_decoder::add_up(const cuda_batch& batch, exchange_point point, const bf16* norm, cuda_stream stream) const {
   peer_reduce_call call;
   // A product of one row has sent its share already where it could.
   call.sent =
@@ -170,8 +158,7 @@ void cuda_decoder::add_up(const cuda_batch& batch, exchange_point point, const n
   call.add = point.where != exchange_point::kind::embedding;
   call.rows = batch.tokens;
   call.columns = config_.hidden_size;
-  call.norm = then.norm;
-  call.next = then.next;
+  call.norm = norm;
   call.epsilon = config_.norm_epsilon;
   call.out = buffers_.normed;
   link_->reduce(call, buffers_.partial, point, batch.pass, stream);
@@ -197,7 +184,7 @@ void cuda_decoder::add_row(gemv_call call, exchange_point point, const cuda_batc
     gemv_send_cuda(call, link_->exchange(point, batch.pass), stream);
   else
     gemv_cuda(call, stream);
-  add_up(batch, point, {}, stream);
+  add_up(batch, point, nullptr, stream);
 }
 
 gemv_call cuda_decoder::qkv_row(std::size_t layer) const {
@@ -240,31 +227,22 @@ void cuda_decoder::enqueue_rows(const cuda_batch& batch, std::size_t layer, cuda
   gemm_.run(qkv_product(layer, tokens), stream);
   attend(batch, layer, {}, stream);
   gemm_.run(o_product(layer, tokens), stream);
-  const auto& w = weights_.layers[layer];
-  const auto matrix = config_.hidden_size * config_.intermediate_size;
-  add_and_norm(batch, {exchange_point::kind::attention, layer},
-               {w.mlp_norm, weights_ahead(w.gate_up, 2 * matrix, tokens)}, stream);
+  add_and_norm(batch, {exchange_point::kind::attention, layer}, weights_.layers[layer].mlp_norm, stream);
   gemm_.run(gate_up_product(layer, tokens), stream);
-  silu_mul_cuda(buffers_.gate_up, tokens, config_.intermediate_size, buffers_.activated,
-                weights_ahead(w.down, matrix, tokens), stream);
+  silu_mul_cuda(buffers_.gate_up, tokens, config_.intermediate_size, buffers_.activated, stream);
   gemm_.run(down_product(layer, tokens), stream);
   const bool last = layer + 1 == weights_.layers.size();
   add_and_norm(batch, {exchange_point::kind::feed_forward, layer},
-               last ? norm_ahead{} : norm_ahead{weights_.layers[layer + 1].attention_norm, qkv_ahead(layer + 1, batch)},
-               stream);
+               last ? nullptr : weights_.layers[layer + 1].attention_norm, stream);
 }
 
-l2_prefetch cuda_decoder::qkv_ahead(std::size_t layer, const cuda_batch& batch) const {
-  return weights_ahead(weights_.layers[layer].qkv, qkv_columns(config_) * config_.hidden_size, batch.tokens);
-}
-
-void cuda_decoder::add_and_norm(const cuda_batch& batch, exchange_point point, const norm_ahead& then,
+void cuda_decoder::add_and_norm(const cuda_batch& batch, exchange_point point, const bf16* norm,
                                 cuda_stream stream) const {
   if (link_)
-    add_up(batch, point, then, stream);
-  else if (then.norm != nullptr)  // the product has added
-    rms_norm_cuda(buffers_.hidden, nullptr, then.norm, config_.norm_epsilon, batch.tokens, config_.hidden_size,
-                  buffers_.normed, then.next, stream);
+    add_up(batch, point, norm, stream);
+  else if (norm != nullptr)  // the product has added
+    rms_norm_cuda(buffers_.hidden, nullptr, norm, config_.norm_epsilon, batch.tokens, config_.hidden_size,
+                  buffers_.normed, stream);
 }
 
 gemm_call cuda_decoder::qkv_product(std::size_t layer, std::size_t tokens) const {

@@ -92,12 +92,6 @@ class cuda_decoder {
   static buffers lay_out(std::byte* base, const model_config& whole, const shard& part,
                          const cuda_decoder_limits& limits);
 
-  /// What follows a sum: the norm, or null, and what the product after it reads first.
-  struct norm_ahead {
-    const bf16* norm = nullptr;
-    l2_prefetch next{};
-  };
-
   gemm_call qkv_product(std::size_t layer, std::size_t tokens) const;
   gemm_call o_product(std::size_t layer, std::size_t tokens) const;
   gemm_call gate_up_product(std::size_t layer, std::size_t tokens) const;
@@ -110,9 +104,8 @@ class cuda_decoder {
   void attend(const cuda_batch& batch, std::size_t layer, const l2_prefetch& next, cuda_stream stream);
   paged_cache cache_of(std::size_t layer) const;
   void add_row(gemv_call call, exchange_point point, const cuda_batch& batch, cuda_stream stream) const;
-  void add_and_norm(const cuda_batch& batch, exchange_point point, const norm_ahead& then, cuda_stream stream) const;
-  void add_up(const cuda_batch& batch, exchange_point point, const norm_ahead& then, cuda_stream stream) const;
-  l2_prefetch qkv_ahead(std::size_t layer, const cuda_batch& batch) const;
+  void add_and_norm(const cuda_batch& batch, exchange_point point, const bf16* norm, cuda_stream stream) const;
+  void add_up(const cuda_batch& batch, exchange_point point, const bf16* norm, cuda_stream stream) const;
   void gather_logits(const cuda_batch& batch, cuda_stream stream) const;
 
   const shard_layout layout_;

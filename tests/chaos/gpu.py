@@ -142,12 +142,12 @@ def run(options):
         time.sleep(2)
         status = wait_serving(cluster)
         for _ in range(options.count):
-            time.sleep(dice.uniform(0.5, 1.0))  # in the middle of decoding
+            time.sleep(dice.uniform(2.1, 3.0))  # longer than what counts as a short life: a restart at once
             pids = [rank[3] for rank in members(status)]
             kills.append(kill(dice.choice(pids)))
             status = wait_new_epoch(cluster, pids)
         for _ in range(max(1, options.count // 10)):
-            time.sleep(dice.uniform(0.5, 1.0))
+            time.sleep(dice.uniform(2.1, 3.0))
             pids = [rank[3] for rank in members(status)]
             stopped_pid = dice.choice(pids)
             stops.append(kill(stopped_pid, signal.SIGSTOP))

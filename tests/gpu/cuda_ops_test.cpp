@@ -73,11 +73,11 @@ TEST_CASE("rms_norm on the device is the CPU's, with and without a sum before it
              tensor(expected.data(), rows, columns));
     const device_array<float> there(device, x);
     const device_array<bf16> out(device, x.size());
-    rms_norm_cuda(there.get(), nullptr, weight_there.get(), 1e-6F, rows, columns, out.get(), {}, device.stream());
+    rms_norm_cuda(there.get(), nullptr, weight_there.get(), 1e-6F, rows, columns, out.get(), device.stream());
     CHECK(greatest_error(widened(out.read()), doubles(expected)) < bf16_tolerance);
     const device_array<std::int32_t> index(device, {5, 0});
     const device_array<bf16> chosen(device, 2 * columns);
-    rms_norm_cuda(there.get(), index.get(), weight_there.get(), 1e-6F, 2, columns, chosen.get(), {}, device.stream());
+    rms_norm_cuda(there.get(), index.get(), weight_there.get(), 1e-6F, 2, columns, chosen.get(), device.stream());
     const auto all = widened(out.read()), two = widened(chosen.read());
     CHECK(std::equal(two.begin(), two.begin() + static_cast<std::ptrdiff_t>(columns),
                      all.begin() + static_cast<std::ptrdiff_t>(5 * columns)));
@@ -107,7 +107,7 @@ TEST_CASE("silu_mul on the device is the CPU's") {
   silu_mul(execution(cpu), const_tensor(wide.data(), rows, columns, 2 * columns),
            const_tensor(wide.data() + columns, rows, columns, 2 * columns), tensor(expected.data(), rows, columns));
   const device_array<bf16> there(device, gate_up), out(device, rows * columns);
-  silu_mul_cuda(there.get(), rows, columns, out.get(), {}, device.stream());
+  silu_mul_cuda(there.get(), rows, columns, out.get(), device.stream());
   CHECK(greatest_error(widened(out.read()), doubles(expected)) < bf16_tolerance);
 }
 
