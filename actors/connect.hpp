@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <set>
 #include <string>
 #include <utility>
@@ -13,8 +14,14 @@
 
 namespace troupe {
 
-/// What opens and reaches ports: CAF's middleman, its TLS manager, or a simulated network.
-using network_actor = caf::io::middleman_actor;
+/// NETWORK: what opens and reaches ports; a dialer in front of CAF's, or a simulated one.
+using network_actor = caf::typed_actor<
+    // Opens a port for an actor: port (0: a free one), actor, its interface, address, whether it may be reused.
+    caf::result<std::uint16_t>(caf::publish_atom, std::uint16_t, caf::strong_actor_ptr, std::set<std::string>,
+                               std::string, bool),
+    // Reaches the actor published at a port.
+    caf::result<caf::node_id, caf::strong_actor_ptr, std::set<std::string>>(caf::connect_atom, std::string,
+                                                                            std::uint16_t)>;
 
 /// A heartbeat that falls into CAF's handshake ends it, and a TLS handshake on a busy machine takes as long as the time
 /// between two heartbeats: another attempt is all it needs.

@@ -236,6 +236,8 @@ void node::tell_router() {
     if (auto leader = leader_of(group))
       message.groups.push_back(
           {group.name, epoch{group.epoch}, std::move(leader), ours, group.cluster, group.draining, group.full});
+    else if (lost_with_topology(group))
+      message.ended.push_back({group.epoch, loss_cause::unreachable});
   }
   message.cut_off = !leased_ && message.groups.empty();
   if (message.cut_off)
@@ -243,6 +245,13 @@ void node::tell_router() {
                               options_.name, file_.nodes.front().name);
   message.draining = drained_in_view();
   self_->send(router_, std::move(message));
+}
+
+/// The first node is gone, and with it the topology actor, who else would tell that this group lost a part there.
+bool node::lost_with_topology(const group_view& group) const {
+  const auto& first = file_.nodes.front().name;
+  return !topology_ && std::any_of(group.members.begin(), group.members.end(),
+                                   [&first](const group_member& member) { return member.node == first; });
 }
 
 /// The handle of a group's rank 0; null while it is being asked for.

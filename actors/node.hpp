@@ -77,6 +77,7 @@ class node {
   void tell_leases();
   std::int64_t lease_end(const group_view& group) const;
   void tell_router();
+  bool lost_with_topology(const group_view& group) const;
   scheduler_rank_actor leader_of(const group_view& group);
   bool replace_service(const caf::down_msg& down);
   void find_topology_actor();

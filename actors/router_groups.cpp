@@ -191,7 +191,7 @@ void router::on_groups(serving_groups& message) {
     auto unknown = std::find(entry.ran_in.begin(), entry.ran_in.end(), entry.epoch) != entry.ran_in.end() &&
                    std::none_of(groups_.begin(), groups_.end(), serves);
     if (unknown) {
-      if (!entry.lost) entry.lost = now;
+      if (!entry.lost || cut_off_) entry.lost = now;  // nobody can say it to a node that is cut off
       if (now - *entry.lost < options_.verdict_limit) continue;
       entry.request.trial_until = static_cast<std::uint32_t>(entry.request.tokens.size()) + trial_tokens;
       std::erase(entry.ran_in, entry.epoch);

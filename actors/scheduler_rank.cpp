@@ -269,32 +269,36 @@ void scheduler_rank::pump() {
 void scheduler_rank::ask_trial() {
   auto question = scheduler_->ask_trial();
   if (!question) return;
-  auto router = routers_.find(question->request);
-  if (router != routers_.end()) return put_trial(*question, router->second);
-  auto asker = trial_router_;  // it ended, and its router may not know yet that it did
-  if (!question->begins && asker) return put_trial(*question, asker);
-  scheduler_->answer_trial(*question, false);
-  pump();
+  trial_asked_ = question;
+  if (auto router = routers_.find(question->request); router != routers_.end()) trial_router_ = router->second;
+  // That the request has ended its router may not know yet; that a router is gone is answer enough.
+  const bool asks = trial_router_ && watched_routers_.count(trial_router_.address()) > 0 &&
+                    (!question->begins || routers_.count(question->request) > 0);
+  if (asks)
+    put_trial(*question, trial_router_);
+  else
+    answer_trial(*question, false);
 }
 
 void scheduler_rank::put_trial(const trial_question& question, const router_actor& router) {
-  trial_router_ = router;
   trial message{state_.group, epoch{view_.epoch}, question.request,
                 question.begins ? trial_stage::begins : trial_stage::over};
-  auto answered = [this, question, at = view_.epoch](bool go) {
-    if (!scheduler_ || view_.epoch != at) return;
-    if (!go && question.begins) routers_.erase(question.request);
-    scheduler_->answer_trial(question, go);
-    pump();
-  };
   self_->request(router, options_.connect_timeout, std::move(message))
-      .then(answered, [this, answered, question, router](const caf::error&) {
-        // The router is gone, or late: as long as it lives, it is asked again.
-        if (watched_routers_.count(router.address()) == 0) return answered(false);
-        self_->run_delayed(options_.report_interval, [this, question, router] {
-          if (scheduler_) put_trial(question, router);
-        });
-      });
+      .then([this, question](bool go) { answer_trial(question, go); },
+            [this, question, router](const caf::error&) {  // late; one that is gone has been answered for
+              self_->run_delayed(options_.report_interval, [this, question, router] {
+                if (trial_asked_ == question) put_trial(question, router);
+              });
+            });
+}
+
+/// From the router, or for it when it is gone; an answer that nobody waits for any more changes nothing.
+void scheduler_rank::answer_trial(const trial_question& question, bool go) {
+  if (!scheduler_ || trial_asked_ != question) return;
+  trial_asked_.reset();
+  if (!go && question.begins) routers_.erase(question.request);
+  scheduler_->answer_trial(question, go);
+  pump();
 }
 
 /// Nobody waits for the requests of a router that is gone.
@@ -307,6 +311,7 @@ void scheduler_rank::lose_router(const caf::actor_addr& router) {
     scheduler_->abort(request);
     routers_.erase(request);
   }
+  if (trial_asked_ && trial_router_.address() == router) return answer_trial(*trial_asked_, false);
   pump();
 }
 

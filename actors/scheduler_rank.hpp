@@ -77,6 +77,7 @@ class scheduler_rank {
   void pump();
   void ask_trial();
   void put_trial(const trial_question& question, const router_actor& router);
+  void answer_trial(const trial_question& question, bool go);
   void lose_router(const caf::actor_addr& router);
   void tell_routers(step_outcome& outcome, std::uint64_t step);
   void watch_engine();
@@ -103,6 +104,7 @@ class scheduler_rank {
   std::map<request_id, router_actor> routers_;             ///< who asked, for every request not ended
   std::set<caf::actor_addr> watched_routers_;              ///< only looked up, never walked
   router_actor trial_router_;                              ///< of the suspect on trial
+  std::optional<trial_question> trial_asked_;              ///< what that router has not answered yet
   std::deque<early_request> early_;                        ///< asked for before this rank knew that it leads
   group_statistics statistics_;
   std::uint64_t in_flight_ = 0;                         ///< steps planned and not done

@@ -15,22 +15,12 @@
 #include <openssl/x509_vfy.h>
 #include <sys/stat.h>
 
+#include "actors/openssl_owners.hpp"
+
 namespace troupe {
 namespace {
 
-template <auto Free>
-struct freed_by {
-  template <class T>
-  void operator()(T* x) const {
-    Free(x);
-  }
-};
-using bio = std::unique_ptr<BIO, freed_by<BIO_free>>;
-using certificate = std::unique_ptr<X509, freed_by<X509_free>>;
-using private_key = std::unique_ptr<EVP_PKEY, freed_by<EVP_PKEY_free>>;
-using trust_store = std::unique_ptr<X509_STORE, freed_by<X509_STORE_free>>;
-using verification = std::unique_ptr<X509_STORE_CTX, freed_by<X509_STORE_CTX_free>>;
-using configuration = std::unique_ptr<CONF, freed_by<NCONF_free>>;
+using namespace openssl;
 
 [[noreturn]] void refuse(const char* key, const std::filesystem::path& path, const std::string& what) {
   ERR_clear_error();

@@ -173,7 +173,7 @@ def bytes_only():
 
 
 def run_troupe(troupe, folder, lines, *options):
-    command = [str(troupe), "tokenize", "--model", str(folder), "--json", *options]
+    command = [str(troupe), "tokenize", "--model", str(folder), *options]
     done = subprocess.run(command, input="\n".join(map(json.dumps, lines)) + "\n", capture_output=True, text=True)
     out = [json.loads(line) for line in done.stdout.split("\n")[:-1]]
     if len(out) != len(lines):

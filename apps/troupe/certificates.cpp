@@ -17,23 +17,13 @@
 #include <openssl/rand.h>
 #include <openssl/x509v3.h>
 
+#include "actors/openssl_owners.hpp"
 #include "apps/troupe/file_descriptor.hpp"
 
 namespace troupe {
 namespace {
 
-template <auto Free>
-struct freed_by {
-  template <class T>
-  void operator()(T* x) const {
-    Free(x);
-  }
-};
-using bio = std::unique_ptr<BIO, freed_by<BIO_free>>;
-using certificate = std::unique_ptr<X509, freed_by<X509_free>>;
-using private_key = std::unique_ptr<EVP_PKEY, freed_by<EVP_PKEY_free>>;
-using extension = std::unique_ptr<X509_EXTENSION, freed_by<X509_EXTENSION_free>>;
-using big_number = std::unique_ptr<BIGNUM, freed_by<BN_free>>;
+using namespace openssl;
 
 /// OpenSSL's own word for what went wrong.
 [[noreturn]] void fail(const std::string& what) {

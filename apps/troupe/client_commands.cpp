@@ -203,6 +203,11 @@ nlohmann::ordered_json to_json(const node_status& status) {
             {"failed", router.failed},
             {"cancelled", router.cancelled},
             {"stale_dropped", router.stale_dropped},
+            {"moved", router.moved},
+            {"resumed", router.resumed},
+            {"trials", router.trials},
+            {"poisoned", router.poisoned},
+            {"inconsistent", router.inconsistent},
             {"draining", router.draining}}}};
 }
 
@@ -228,6 +233,8 @@ void print_status(const node_status& status) {
   const auto& router = status.router;
   fmt::print("  requests          {} live, {} accepted, {} completed, {} refused, {} failed, {} cancelled\n",
              router.live, router.accepted, router.completed, router.refused, router.failed, router.cancelled);
+  fmt::print("  recovery          {} moved to another epoch, {} resumed by clients, {} trials, {} poisoned\n",
+             router.moved, router.resumed, router.trials, router.poisoned);
 }
 
 int run_status(const connection_options& connection, bool json) {

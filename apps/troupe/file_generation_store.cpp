@@ -3,7 +3,6 @@
 
 #include <cerrno>
 #include <charconv>
-#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <stdexcept>
@@ -84,14 +83,6 @@ void file_generation_store::store(std::uint64_t generation) {
   std::filesystem::rename(draft, path, error);
   if (error) throw std::runtime_error(fmt::format("{} could not be renamed: {}", draft.string(), error.message()));
   descriptor{folder_, O_RDONLY | O_DIRECTORY}.flush();
-}
-
-std::filesystem::path default_state_folder(const std::string& cluster) {
-  if (const char* state = std::getenv("XDG_STATE_HOME"); state && *state)
-    return std::filesystem::path{state} / "troupe" / cluster;
-  if (const char* home = std::getenv("HOME"); home && *home)
-    return std::filesystem::path{home} / ".local/state/troupe" / cluster;
-  throw std::invalid_argument("there is no HOME to keep the cluster's state in; give --state-dir");
 }
 
 }  // namespace troupe

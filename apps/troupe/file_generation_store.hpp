@@ -21,8 +21,4 @@ class file_generation_store : public generation_store {
   std::filesystem::path folder_;
 };
 
-/// Where a cluster's state is kept when nobody says where: below $XDG_STATE_HOME, else ~/.local/state.
-/// Throws std::invalid_argument when neither is set.
-std::filesystem::path default_state_folder(const std::string& cluster);
-
 }  // namespace troupe

@@ -28,6 +28,7 @@
 #include "apps/troupe/process_launcher.hpp"
 #include "apps/troupe/serving.hpp"
 #include "apps/troupe/signals.hpp"
+#include "apps/troupe/state_folder.hpp"
 #include "runtime/trace/flight_folder.hpp"
 
 namespace troupe {
@@ -63,8 +64,13 @@ std::shared_ptr<rank_launcher> make_launcher(caf::actor_system& system, const no
   return std::make_shared<process_launcher>(std::move(arguments));
 }
 
+std::filesystem::path state_folder_of(const node_command_options& options, const cluster_file& file) {
+  return options.state_dir.empty() ? default_state_folder(file.cluster) : options.state_dir;
+}
+
 std::shared_ptr<generation_store> make_store(const node_command_options& options, const cluster_file& file) {
-  auto folder = options.state_dir.empty() ? default_state_folder(file.cluster) : options.state_dir;
+  auto folder = state_folder_of(options, file);
+  if (folder.empty()) throw std::invalid_argument("there is no HOME to keep the cluster's state in; give --state-dir");
   return std::make_shared<file_generation_store>(std::move(folder));
 }
 
@@ -181,10 +187,8 @@ serving_extras make_extras(const node_command_options& options, const cluster_fi
   serving_extras extras;
   if (!options.trace_dir.empty())
     extras.flight_folder = options.trace_dir;
-  else if (!options.state_dir.empty())
-    extras.flight_folder = options.state_dir / me.name / "flight";
-  else
-    extras.flight_folder = default_flight_folder(file.cluster, me.name);
+  else if (auto state = state_folder_of(options, file); !state.empty())
+    extras.flight_folder = state / me.name / "flight";
   flight_recorder_options record;
   record.identity.role = std::string{"node"};
   record.identity.node = me.name;

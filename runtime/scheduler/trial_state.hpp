@@ -24,6 +24,8 @@ enum class trial_phase : std::uint8_t {
 struct trial_question {
   request_id request;
   bool begins = false;  ///< false: it is over
+
+  friend bool operator==(const trial_question&, const trial_question&) = default;
 };
 
 /// The requests that may have crashed a group, in the order of arrival; one is tried at a time.

@@ -2,7 +2,6 @@
 #include "runtime/trace/flight_folder.hpp"
 
 #include <algorithm>
-#include <cstdlib>
 #include <fstream>
 #include <optional>
 #include <stdexcept>
@@ -93,17 +92,6 @@ std::shared_ptr<flight_recorder> begin_flight_record(flight_recorder_options opt
   }
   options.folder.clear();
   return std::make_shared<flight_recorder>(std::move(options));
-}
-
-fs::path default_flight_folder(const std::string& cluster, const std::string& node) {
-  fs::path base;
-  if (const char* state = std::getenv("XDG_STATE_HOME"); state != nullptr && *state == '/')
-    base = state;
-  else if (const char* home = std::getenv("HOME"); home != nullptr && *home == '/')
-    base = fs::path{home} / ".local/state";
-  else
-    return {};
-  return base / "troupe" / cluster / node / "flight";
 }
 
 }  // namespace troupe

@@ -36,8 +36,4 @@ std::vector<kept_record> read_flight_folder(const std::filesystem::path& folder)
 /// the record is in memory only; `problem` then says why in a sentence.
 std::shared_ptr<flight_recorder> begin_flight_record(flight_recorder_options options, std::string& problem);
 
-/// Where records are kept when nobody says otherwise: $XDG_STATE_HOME/troupe/CLUSTER/NODE/flight, with ~/.local/state
-/// for XDG_STATE_HOME; empty when there is no home folder either.
-std::filesystem::path default_flight_folder(const std::string& cluster, const std::string& node);
-
 }  // namespace troupe

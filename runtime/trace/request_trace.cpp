@@ -131,18 +131,27 @@ bool is_loss(const traced_event& x, const request_recovery& recovery) {
 }
 
 /// The loss that ended an epoch: the one that explains most. A rank that its node ended, as of no use any more, counts
-/// only if somebody had complained of it before.
+/// only if somebody had complained of it before, or if all others complained and it alone did not: then it had died
+/// before its node ended it.
 const traced_event* find_loss(const request_recovery& recovery, const std::vector<traced_event>& all) {
   const traced_event* found = nullptr;
-  std::set<std::uint16_t> ended, accused;
+  std::set<std::uint16_t> ended, accused, complained;
+  std::map<std::uint16_t, const traced_event*> exits;  // of ranks that their node ended
   for (const auto& x : all) {
     if (!is_loss(x, recovery)) continue;
-    if (x.event.code == 0) ended.insert(x.event.rank);
-    if (x.event.code == 0 || (ended.count(x.event.rank) > 0 && accused.count(x.event.rank) == 0)) continue;
-    if (weight_of(x.event) > 0) accused.insert(x.event.rank);
-    if (!found || weight_of(x.event) > weight_of(found->event)) found = &x;
+    const auto& loss = x.event;
+    if (loss.code == 0) ended.insert(loss.rank);
+    if (loss.code == 0) continue;
+    if (ended.count(loss.rank) > 0 && accused.count(loss.rank) == 0) {
+      exits.emplace(loss.rank, &x);
+      continue;
+    }
+    (weight_of(loss) > 0 ? accused : complained).insert(loss.rank);
+    if (!found || weight_of(loss) > weight_of(found->event)) found = &x;
   }
-  return found;
+  std::erase_if(exits, [&](const auto& exit) { return complained.count(exit.first) > 0; });
+  const bool explained = found && weight_of(found->event) > 0;
+  return !explained && exits.size() == 1 ? exits.begin()->second : found;
 }
 
 request_recovery begin_recovery(const traced_event& moved, const std::vector<traced_event>& all,

@@ -41,6 +41,7 @@ struct load_options {
   std::vector<std::string> poison;  ///< INDEX:TOKEN: that request's prompt ends with that token
   bool margins = false;             ///< record how far each token's logit was above the next likely one's
   std::size_t scripted = 0;         ///< vocabulary of a scripted engine, whose tokens can be foretold; 0: cannot
+  token_id avoid = -1;              ///< with it: no prompt is asked that a scripted engine answers with this token
 };
 
 std::uint64_t mix(std::uint64_t x) {
@@ -54,13 +55,29 @@ std::int64_t nanoseconds(clock::time_point at) {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(at.time_since_epoch()).count();
 }
 
+/// True when a scripted engine's answer has that token.
+bool answers_with(token_id token, std::vector<token_id> tokens, const load_options& options) {
+  for (std::uint32_t i = 0; i < options.max_tokens; ++i) {
+    tokens.push_back(scripted_executor::next_token(tokens, options.scripted));
+    if (tokens.back() == token) return true;
+  }
+  return false;
+}
+
+std::vector<token_id> make_prompt(const load_options& options, std::uint64_t index) {
+  auto random = mix(options.seed * 0x10001 + index);
+  std::vector<token_id> tokens(options.prompt_tokens);
+  do
+    for (auto& token : tokens)
+      token = static_cast<token_id>((random = mix(random)) % static_cast<std::uint64_t>(options.vocabulary));
+  while (options.avoid >= 0 && answers_with(options.avoid, tokens, options));
+  return tokens;
+}
+
 generation make_request(const load_options& options, std::uint64_t index) {
   generation what;
   what.prompt.kind = prompt_kind::tokens;
-  auto random = mix(options.seed * 0x10001 + index);
-  for (std::uint32_t i = 0; i < options.prompt_tokens; ++i)
-    what.prompt.tokens.push_back(
-        static_cast<token_id>((random = mix(random)) % static_cast<std::uint64_t>(options.vocabulary)));
+  what.prompt.tokens = make_prompt(options, index);
   for (const auto& poison : options.poison) {
     auto colon = poison.find(':');
     if (std::stoull(poison.substr(0, colon)) == index)
@@ -106,7 +123,9 @@ nlohmann::ordered_json ask(client& cluster, const load_options& options, std::ui
       if (!event->tokens.empty()) pieces.push_back({nanoseconds(clock::now()), event->tokens.size()});
       if (event->finish == finish_reason::none) continue;
       line["finish"] = to_string(event->finish);
-      if (!event->error_code.empty()) line["error"] = event->error_code;
+      if (event->error_code.empty()) continue;
+      line["error"] = event->error_code;
+      line["sentence"] = event->error;
     }
   } catch (const client_error& error) {
     line[line.contains("accepted") ? "error" : "refused"] = error.code();
@@ -216,7 +235,8 @@ int main(int argc, char** argv) {
   program.add_option("--silence", options.silence_s);
   program.add_option("--poison", options.poison);
   program.add_flag("--margins", options.margins);
-  program.add_option("--scripted", options.scripted);
+  auto* scripted = program.add_option("--scripted", options.scripted);
+  program.add_option("--avoid", options.avoid)->needs(scripted);
   CLI11_PARSE(program, argc, argv);
   try {
     return troupe::run(options);

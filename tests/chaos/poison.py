@@ -7,7 +7,7 @@ from company import VOCABULARY, Cluster, members, scripted, wait_serving
 from cluster import troupe
 from users import Users, bad, verdict
 
-POISON = 511  # a token id that no other prompt contains
+POISON = 511  # a token id that no other prompt contains, and no other answer: it would crash the engine that resumes it
 CRASHES_MAX = 2
 
 
@@ -29,7 +29,7 @@ def run(options):
                 troupe("inject", "crash", f"engine:{group}/{rank}", "--token", str(POISON), "--node", cluster.node.address)
         addresses = [node.address for node in cluster.nodes.values()]
         common = {"scripted": VOCABULARY, "vocabulary": 500}
-        others = Users(addresses, users=6, seconds=10**6, seed=options.seed, max_tokens=120, **common)
+        others = Users(addresses, users=6, seconds=10**6, seed=options.seed, max_tokens=120, avoid=POISON, **common)
         poisoned = []
         for index in range(options.count):
             wait_serving(cluster)

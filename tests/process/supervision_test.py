@@ -5,6 +5,7 @@
 import ctypes
 import os
 import pathlib
+import platform
 import re
 import select
 import signal
@@ -14,7 +15,8 @@ import unittest
 
 from cluster import LONG_MODEL, Cluster, TestCase, begin_long_answer, long_answer, main, topology, wait_until
 
-PTRACE_SEIZE, PTRACE_INTERRUPT, WALL = 0x4206, 0x4207, 0x40000000
+PTRACE_CONT, PTRACE_SEIZE, PTRACE_INTERRUPT, WALL = 7, 0x4206, 0x4207, 0x40000000
+FUTEX = {"x86_64": "202", "aarch64": "98"}[platform.machine()]  # the system call's number
 
 
 def processes_of(path):
@@ -61,15 +63,28 @@ def busiest_thread(pid):
 
 
 class StoppedThread:
-    """One thread of a process that is not ours stands still; the others go on."""
+    """One thread of a process that is not ours stands still while it computes; the others go on."""
 
     def __init__(self, tid):
         self.tid = tid
-        libc = ctypes.CDLL(None, use_errno=True)
-        for request in (PTRACE_SEIZE, PTRACE_INTERRUPT):
-            if libc.ptrace(request, tid, None, None) != 0:
-                raise unittest.SkipTest(f"ptrace is not permitted here: {os.strerror(ctypes.get_errno())}")
-        os.waitpid(tid, WALL)
+        self.libc = ctypes.CDLL(None, use_errno=True)
+        self.trace(PTRACE_SEIZE)
+        for _ in range(1000):
+            self.trace(PTRACE_INTERRUPT)
+            os.waitpid(tid, WALL)
+            if not self.waits_for_others():
+                return
+            self.trace(PTRACE_CONT)
+            select.select([], [], [], 0.001)  # another moment
+        raise AssertionError("the thread was never seen to compute")
+
+    def trace(self, request):
+        if self.libc.ptrace(request, self.tid, None, None) != 0:
+            raise unittest.SkipTest(f"ptrace is not permitted here: {os.strerror(ctypes.get_errno())}")
+
+    def waits_for_others(self):
+        """It sleeps until another rank has come as far; stopped there it is no engine that hangs."""
+        return pathlib.Path(f"/proc/{self.tid}/syscall").read_text().split()[0] == FUTEX
 
     def ended(self):
         """A thread that was killed goes only when its tracer has taken note."""

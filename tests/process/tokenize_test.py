@@ -19,12 +19,12 @@ class Tokenize(TestCase):
         cls.cases = [json.loads(line) for line in (FOLDER / "cases.jsonl").read_text().splitlines()]
 
     def test_every_text_becomes_the_reference_ids(self):
-        result = troupe("tokenize", "--model", FOLDER, "--json", stdin=lines_of(case["text"] for case in self.cases))
+        result = troupe("tokenize", "--model", FOLDER, stdin=lines_of(case["text"] for case in self.cases))
         self.assertEqual(result.json_lines(), [case["ids"] for case in self.cases])
 
     def test_the_ids_become_the_reference_texts(self):
         result = troupe(
-            "tokenize", "--model", FOLDER, "--json", "--decode", stdin=lines_of(c["ids"] for c in self.cases)
+            "tokenize", "--model", FOLDER, "--decode", stdin=lines_of(c["ids"] for c in self.cases)
         )
         self.assertEqual(result.json_lines(), [case["decoded"] for case in self.cases])
 

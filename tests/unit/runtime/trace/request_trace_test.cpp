@@ -168,27 +168,39 @@ TEST_CASE("a rank that its node ended afterwards is not taken for the loss") {
   CHECK(merge_trace(answers, request).recoveries.at(0).lost == "g0/1");
 }
 
-TEST_CASE("a rank that another one complained of is the loss, though its node ended it before it knew") {
+/// What is noted of losses on the machine that lost a rank, instead of the one loss of killed_rank.
+struct noted_loss {
+  std::uint64_t time;
+  std::uint16_t rank;
+  std::uint8_t code;
+  std::uint32_t count = 0;
+};
+
+request_recovery recovery_from(const std::vector<noted_loss>& losses) {
   auto answers = killed_rank();
   auto& events = answers[1].records[0].events;
-  auto lost = [&](std::uint64_t time, std::uint16_t rank, std::uint8_t code, std::uint32_t count = 0) {
-    events.push_back({.time_ns = time,
-                      .epoch = first_epoch,
-                      .count = count,
-                      .group = 0,
-                      .rank = rank,
-                      .hop = trace_hop::rank_lost,
-                      .code = code});
-  };
   events.erase(events.begin() + 4);
-  lost(1290, 1, 4, 1);
-  lost(1291, 0, 4);
-  lost(1330, 1, 0);
-  lost(1331, 0, 0);
-  lost(1340, 0, 4);
-  lost(1350, 1, 3);
-  const auto recovery = merge_trace(answers, request).recoveries.at(0);
+  for (const auto& loss : losses)
+    events.push_back({.time_ns = loss.time,
+                      .epoch = first_epoch,
+                      .count = loss.count,
+                      .group = 0,
+                      .rank = loss.rank,
+                      .hop = trace_hop::rank_lost,
+                      .code = loss.code});
+  return merge_trace(answers, request).recoveries.at(0);
+}
+
+TEST_CASE("a rank that another one complained of is the loss, though its node ended it before it knew") {
+  const auto recovery =
+      recovery_from({{1290, 1, 4, 1}, {1291, 0, 4}, {1330, 1, 0}, {1331, 0, 0}, {1340, 0, 4}, {1350, 1, 3}});
   CHECK(recovery.lost == "g0/1");
   CHECK(recovery.cause == "killed");
   CHECK(recovery.noticed_ns == 1290);
+}
+
+TEST_CASE("the only rank that never complained is the loss, though its node ended it before it knew") {
+  const auto recovery = recovery_from({{1291, 0, 4}, {1330, 1, 0}, {1331, 0, 0}, {1340, 0, 4}, {1350, 1, 3}});
+  CHECK(recovery.lost == "g0/1");
+  CHECK(recovery.cause == "killed");
 }
