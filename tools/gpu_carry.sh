@@ -7,11 +7,16 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 folder=${1:?usage: tools/gpu_carry.sh FOLDER}
 mkdir -p "$folder/lib"
-programs=(build/cuda/troupe build/cuda/cuda_kernels_test build/cuda/cuda_engine_test)
+programs=(build/cuda/troupe build/cuda/cuda_kernels_test build/cuda/cuda_engine_test build/cuda/cuda_group_test
+  build/cuda/load_client)
 for program in "${programs[@]}"; do
   strip -o "$folder/$(basename "$program")" "$program"
 done
 ldd "${programs[@]}" | awk '$3 ~ /^\// {print $3}' | sort -u |
   grep -vE '/(libc|libm|libdl|librt|libpthread|libcublas|libcublasLt|libnccl)\.so' | xargs -I{} cp -L {} "$folder/lib/"
 cp tools/gpu.sh tools/gpu_profile.sh "$folder/"
+mkdir -p "$folder/tests/chaos" "$folder/tests/process"
+cp tests/chaos/*.py "$folder/tests/chaos/"
+cp tests/process/cluster.py "$folder/tests/process/"
+git describe --always --dirty >"$folder/commit"
 du -sh "$folder"

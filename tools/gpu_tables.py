@@ -39,14 +39,29 @@ def decode_table(runs):
         "| GPU | shape | sequences | context | token to token, ms | tokens/s | share of copy bandwidth | outside the engine |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    decodes = [(gpu, r["model"], r["sequences"], r["prompt_tokens"], name) for (gpu, name), r in runs.items() if re.search(r"-b\d+-c", name)]
+    decodes = [(gpu, r["model"], r["sequences"], r["prompt_tokens"], name) for (gpu, name), r in runs.items() if re.search(r"-b\d+-c", name) and r["tensor"] == 1]
     return lines + [row(gpu, name, runs[gpu, name]) for gpu, _, _, _, name in sorted(decodes)]
+
+
+def tensor_table(runs):
+    """Groups of several devices, beside one device where the same run had it."""
+    lines = [
+        "| GPUs | shape | sequences | context | token to token, ms | tokens/s | share of copy bandwidth | outside the engine | against one |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for (gpu, name), r in sorted(runs.items(), key=lambda run: (run[1]["model"], run[1]["sequences"])):
+        if r["tensor"] == 1 or "prefill" in name:
+            continue
+        alone = runs.get((gpu, re.sub(r"-tp\d+", "", name)))
+        ratio = f"{alone['inter_token_p50_ms'] / r['inter_token_p50_ms']:.2f} x" if alone else ""
+        lines.append(f"{row(str(r['tensor']) + ' x ' + gpu, name, r)} {ratio} |")
+    return lines
 
 
 def prefill_table(runs):
     lines = ["| GPU | shape | prompt | first token, ms | tokens/s | products alone, TFLOP/s |", "|---|---|---|---|---|---|"]
     for (gpu, name), r in sorted(runs.items()):
-        if "prefill" in name:
+        if "prefill" in name and r["tensor"] == 1:
             lines.append(
                 f"| {gpu} | {r['model'].removeprefix('random:')} | {r['prompt_tokens']:,} | {r['first_token_p50_ms']:.1f} "
                 f"| {r['prefill_tokens_per_second']:,.0f} | {r['prefill_weight_tflops']:.0f} |"
@@ -68,7 +83,11 @@ def offline_table(runs):
 def main():
     runs = read(sys.argv[1:])
     text = DOCUMENT.read_text()
-    for name, table in (("decode", decode_table(runs)), ("prefill", prefill_table(runs)), ("offline", offline_table(runs))):
+    tables = {"decode": decode_table, "tensor": tensor_table, "prefill": prefill_table, "offline": offline_table}
+    for name, make in tables.items():
+        table = make(runs)
+        if len(table) == 2:
+            continue  # these files have nothing for it: what is there stays
         begin, end = f"<!-- gpu {name} -->", f"<!-- gpu {name} end -->"
         text = re.sub(f"{begin}.*?{end}", lambda _: begin + "\n" + "\n".join(table) + "\n" + end, text, flags=re.S)
     DOCUMENT.write_text(text)

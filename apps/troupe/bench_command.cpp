@@ -197,13 +197,14 @@ double cache_bytes_read(const bench_options& options, const model_config& config
   return token * options.batch * (prompt_tokens_of(options) + options.steps / 2.0);
 }
 
-/// How near decoding comes to reading weights and cache as fast as this memory can be read, in the same run.
+/// How near decoding comes to reading weights and cache as fast as this memory can be read, in the same run; the ranks'
+/// devices together.
 void add_memory_share(nlohmann::ordered_json& json, const bench_options& options, const model_config& config,
                       const figures& x) {
   auto threads = options.cluster.engine.threads;
   if (threads == 0) threads = std::max(1U, std::thread::hardware_concurrency());
   const bool cuda = options.cluster.device == "cuda";
-  auto limit = cuda ? measure_device_copy_bandwidth(0) : measure_read_bandwidth(threads);
+  auto limit = cuda ? measure_device_copy_bandwidth(0) * options.cluster.tensor : measure_read_bandwidth(threads);
   auto reached = (weight_bytes_read(config) + cache_bytes_read(options, config)) / x.inter_token_p50;
   json["step_read_gb_per_second"] = reached / 1e9;
   json[cuda ? "device_copy_gb_per_second" : "memory_read_gb_per_second"] = limit / 1e9;

@@ -18,8 +18,6 @@ cluster_file make_file(const local_cluster_options& options) {
     throw std::invalid_argument(fmt::format("'{}' is no device; use cpu or cuda", options.device));
   const bool cuda = options.device == "cuda";
   if (cuda && !cuda_is_built()) throw std::invalid_argument("this build has no CUDA engine; use --device cpu");
-  if (cuda && options.tensor * options.pipeline > 1)
-    throw std::invalid_argument("a group of several CUDA ranks is not built yet; use --tensor 1 and --pipeline 1");
   if (cuda && options.engine.max_sequences > cuda_sequences_max)
     throw std::invalid_argument(fmt::format("--max-sequences {} is more than the {} that a CUDA device runs at once",
                                             options.engine.max_sequences, cuda_sequences_max));
@@ -38,6 +36,7 @@ cluster_file make_file(const local_cluster_options& options) {
   for (std::uint32_t rank = 0; rank < options.tensor * options.pipeline; ++rank)
     group.ranks.push_back({"local", {cuda ? rank_device_kind::cuda : rank_device_kind::cpu, rank}});
   file.groups.push_back(std::move(group));
+  check_served(file);
   return file;
 }
 

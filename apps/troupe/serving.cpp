@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <fstream>
 #include <random>
 #include <stdexcept>
@@ -26,6 +27,7 @@
 #include "actors/trace_notes.hpp"
 #include "apps/troupe/version.hpp"
 #include "runtime/collective/group_communicators.hpp"
+#include "runtime/collective/nccl.hpp"
 #include "runtime/collective/watched_communicator.hpp"
 #include "runtime/engine/cuda_executor.hpp"
 #include "runtime/engine/model_executor.hpp"
@@ -131,6 +133,32 @@ std::unique_ptr<executor> make_scripted(const cluster_file& file, bool samples, 
   return std::make_unique<scripted_executor>(std::move(options));
 }
 
+/// Of this user; empty where there is none.
+std::string cache_folder() {
+  if (const auto* folder = std::getenv("XDG_CACHE_HOME"); folder && *folder) return folder + std::string{"/troupe"};
+  if (const auto* home = std::getenv("HOME"); home && *home) return home + std::string{"/.cache/troupe"};
+  return {};
+}
+
+/// The ranks of a stage add up on their devices, over NCCL where they do not reach each other's memory.
+cuda_links join_devices(const communicator_options& group, const group_view& view, group_communicators host,
+                        bootstrap_store& store, std::size_t device) {
+  cuda_links links;
+  links.host = std::move(host);
+  if (view.tensor == 1) return links;
+  links.deadline = group.deadline;
+  auto stage = group;
+  const auto tensor = static_cast<int>(view.tensor);
+  stage.name = fmt::format("{}/stage{}", group.name, group.rank / tensor);
+  stage.rank = group.rank % tensor;
+  stage.size = tensor;
+  const auto begin = std::chrono::steady_clock::now();
+  links.tensor = make_nccl_communicator(stage, store, device);
+  const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin);
+  spdlog::info("nccl-joined group={} rank={} of={} took={}ms", stage.name, stage.rank, stage.size, took.count());
+  return links;
+}
+
 /// What a rank computes follows from the view that takes it into an epoch: its shard, its communicators.
 executor_factory make_factory(caf::actor_system& system, const cluster_file& file, const std::string& name,
                               const std::string& device, const model_bundle& model, const node_actor& node,
@@ -153,10 +181,14 @@ executor_factory make_factory(caf::actor_system& system, const cluster_file& fil
     options.kv_blocks = static_cast<std::uint32_t>(file.engine.kv_blocks);
     options.kv_bytes = file.engine.kv_memory_bytes;
     options.batch_tokens_max = file.engine.max_batch_tokens;
+    options.cache_folder = cache_folder();
+    options.tell = [](const std::string& line) { spdlog::info("{}", line); };
     constexpr std::string_view cuda = "cuda:";
-    if (device.starts_with(cuda))
-      return make_cuda_executor(open_model(model.source), shard_of(view.tensor, view.pipeline, rank), std::move(links),
-                                options, static_cast<std::uint32_t>(std::stoul(device.substr(cuda.size()))));
+    if (device.starts_with(cuda)) {
+      const auto index = std::stoul(device.substr(cuda.size()));
+      return make_cuda_executor(open_model(model.source), shard_of(view.tensor, view.pipeline, rank),
+                                join_devices(joining, view, std::move(links), store, index), options, index);
+    }
     return std::make_unique<model_executor>(open_model(model.source), shard_of(view.tensor, view.pipeline, rank),
                                             std::move(links), options);
   };
@@ -257,10 +289,15 @@ void check_served(const cluster_file& file) {
           fmt::format("group {}: mode replicated is not built yet; use mode sharded", group.name));
     for (const auto& place : group.ranks) {
       check("group " + group.name, place);
-      if (place.device.kind == rank_device_kind::cuda && group.ranks.size() > 1)
+      if (place.device.kind != rank_device_kind::cuda) continue;
+      if (group.pipeline > 1)
         throw std::invalid_argument(
-            fmt::format("group {}: {} ranks on CUDA devices: a group of several is not built yet; give each device a "
-                        "group of its own",
+            fmt::format("group {}: a pipeline of CUDA devices is not built yet; use pipeline: 1 and tensor: {}",
+                        group.name, group.ranks.size()));
+      if (group.tensor > 1 && !nccl_is_available())
+        throw std::invalid_argument(
+            fmt::format("group {}: this build has no NCCL, which {} ranks on CUDA devices need; install it and build "
+                        "again with ./dev build cuda, or give each device a group of its own",
                         group.name, group.ranks.size()));
     }
   }

@@ -17,6 +17,8 @@ std::size_t count_cuda_devices() {
   return static_cast<std::size_t>(count);
 }
 
+void make_device_current(std::size_t index) { check(cudaSetDevice(static_cast<int>(index)), "cuda device"); }
+
 cuda_device::cuda_device(std::size_t index) : index_(static_cast<int>(index)) {
   const auto count = count_cuda_devices();
   if (index >= count)

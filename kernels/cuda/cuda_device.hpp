@@ -15,6 +15,9 @@ namespace troupe {
 /// CUDA devices that this process can use; 0 where there is no driver.
 std::size_t count_cuda_devices();
 
+/// For the calling thread; for libraries that work on whatever device is current.
+void make_device_current(std::size_t index);
+
 /// One device and the stream that a rank computes on. The runtime API's current device belongs to a thread, so each
 /// thread that uses the device calls make_current first.
 class cuda_device {

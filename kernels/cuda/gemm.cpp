@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 #include <limits>
 #include <string>
 #include <vector>
@@ -19,7 +20,7 @@ namespace {
 constexpr std::size_t work_bytes = std::size_t{64} << 20;
 /// Written between two timed runs, so that weights are read from memory as in a step: more than a second-level cache.
 constexpr std::size_t flush_bytes = std::size_t{128} << 20;
-constexpr int candidates_max = 12;
+constexpr int candidates_max = 32;
 constexpr int repetitions = 5;
 
 void check(cublasStatus_t status, const char* attempted) {
@@ -90,6 +91,35 @@ std::vector<cublasLtMatmulHeuristicResult_t> propose(cublasLtHandle_t library, c
   return found;
 }
 
+/// One choice as it is kept. Written and read by the same build, so plain memory.
+struct kept_choice {
+  std::uint64_t n, k, bucket;
+  std::uint32_t out_type, bias, accumulate, unused;
+  cublasLtMatmulAlgo_t algorithm;
+};
+
+struct kept_header {
+  std::uint64_t magic = 0x31736d6d65677274;  // "trgemms1"
+  std::uint64_t library = 0, device = 0, count = 0, checksum = 0;
+};
+
+std::uint64_t hash_of(std::span<const std::byte> bytes) {
+  std::uint64_t hash = 0xcbf29ce484222325;
+  for (auto byte : bytes)
+    hash = (hash ^ std::to_integer<std::uint64_t>(byte)) * 0x100000001b3;
+  return hash;
+}
+
+/// Of the current device: choices are worth keeping only for its kind.
+std::uint64_t device_hash() {
+  int device = 0;
+  cudaDeviceProp properties{};
+  troupe::check(cudaGetDevice(&device), "gemm: device");
+  troupe::check(cudaGetDeviceProperties(&properties, device), "gemm: device");
+  const std::string name = properties.name + std::to_string(properties.multiProcessorCount);
+  return hash_of(std::as_bytes(std::span(name)));
+}
+
 }  // namespace
 
 struct gemm_library::state {
@@ -155,6 +185,38 @@ void gemm_library::tune(const gemm_call& call, cuda_stream stream) {
     chosen = candidate.algo;
   }
   state_->chosen.emplace(key_of(call), chosen);
+}
+
+std::vector<std::byte> gemm_library::choices() const {
+  std::vector<kept_choice> kept;
+  for (const auto& [key, algorithm] : state_->chosen) {
+    const auto& [n, k, bucket, type, bias, accumulate] = key;
+    kept.push_back({n, k, bucket, static_cast<std::uint32_t>(type), bias, accumulate, 0, algorithm});
+  }
+  const auto body = std::as_bytes(std::span(kept));
+  const kept_header header{
+      .library = cublasLtGetVersion(), .device = device_hash(), .count = kept.size(), .checksum = hash_of(body)};
+  std::vector<std::byte> bytes(sizeof header + body.size());
+  std::memcpy(bytes.data(), &header, sizeof header);
+  std::copy(body.begin(), body.end(), bytes.begin() + sizeof header);
+  return bytes;
+}
+
+bool gemm_library::take_choices(std::span<const std::byte> bytes) {
+  kept_header header, expected;
+  if (bytes.size() < sizeof header) return false;
+  std::memcpy(&header, bytes.data(), sizeof header);
+  const auto body = bytes.subspan(sizeof header);
+  if (header.magic != expected.magic || header.library != cublasLtGetVersion() || header.device != device_hash() ||
+      body.size() % sizeof(kept_choice) != 0 || header.count != body.size() / sizeof(kept_choice) ||
+      header.checksum != hash_of(body))
+    return false;
+  std::vector<kept_choice> kept(header.count);
+  std::memcpy(kept.data(), body.data(), body.size());
+  for (const auto& x : kept)
+    state_->chosen.try_emplace(
+        shape_key{x.n, x.k, x.bucket, static_cast<dtype>(x.out_type), x.bias != 0, x.accumulate != 0}, x.algorithm);
+  return true;
 }
 
 void gemm_library::run(const gemm_call& call, cuda_stream stream) {

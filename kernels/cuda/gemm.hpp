@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <span>
 #include <tuple>
+#include <vector>
 
 #include "kernels/cuda/stream.hpp"
 #include "kernels/dtype.hpp"
@@ -37,6 +39,12 @@ class gemm_library {
 
   /// Times candidates for the call's shape now, unless that is known. Waits for the stream.
   void tune(const gemm_call& call, cuda_stream stream);
+
+  /// What tune has chosen so far, as bytes to be kept for a later process.
+  std::vector<std::byte> choices() const;
+  /// Takes such bytes over; does nothing and returns false where they come from another kind of device or another
+  /// version of the library, or are damaged.
+  bool take_choices(std::span<const std::byte> bytes);
 
   /// Device memory that it holds.
   static std::size_t workspace_bytes();

@@ -5,6 +5,7 @@
 #include "kernels/cuda/l2_prefetch.cuh"
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/math.cuh"
+#include "kernels/cuda/peer_exchange.cuh"
 
 namespace troupe {
 
@@ -40,8 +41,16 @@ __device__ int row_of(const gemv_call& call, int group, int r) {
   return r < Rows / 2 ? n : half + n;
 }
 
-template <int Rows>
-__device__ void store(const gemv_call& call, int group, int r, float value, float paired) {
+/// In place of peer_exchange, for a product that stays here. Sending is a kernel of its own: its registers would cost
+/// the others a block on each multiprocessor.
+struct no_exchange {};
+
+__device__ std::uint32_t tag_of(const no_exchange&) { return 0; }
+__device__ void send_value_to_all(const no_exchange&, std::size_t, float, std::uint32_t) {}
+
+template <int Rows, class Exchange>
+__device__ void store(const gemv_call& call, const Exchange& send, int group, int r, float value, float paired,
+                      std::uint32_t tag) {
   const int row = row_of<Rows>(call, group, r);
   if (row >= static_cast<int>(call.rows)) return;
   if (call.gated != nullptr) {
@@ -50,6 +59,7 @@ __device__ void store(const gemv_call& call, int group, int r, float value, floa
     call.accumulated[row] += value;
   } else if (call.out_f32 != nullptr) {
     call.out_f32[row] = value;
+    send_value_to_all(send, static_cast<std::size_t>(row), value, tag);
   } else {
     call.out[row] = narrow(call.bias == nullptr ? value : value + widen(call.bias[row]));
   }
@@ -57,8 +67,9 @@ __device__ void store(const gemv_call& call, int group, int r, float value, floa
 
 /// `Warps` warps share the columns: lane l of warp w holds the Vectors pieces of 8 that begin at
 /// v * Warps * 256 + w * 256 + l * 8. A block takes groups of `Rows` rows, gridDim.x groups apart.
-template <int Warps, int Vectors, int Rows>
-__global__ void __launch_bounds__(Warps * 32) gemv_kernel(gemv_call call) {
+template <int Warps, int Vectors, int Rows, class Exchange>
+__global__ void __launch_bounds__(Warps * 32, Warps == 8 && Vectors == 3 ? 2 : 1)
+    gemv_kernel(gemv_call call, const __grid_constant__ Exchange send) {
   __shared__ float sums[2][Warps][Rows];
   __shared__ float scratch[Warps];
   const int warp = static_cast<int>(threadIdx.x) / 32, lane = static_cast<int>(threadIdx.x) % 32;
@@ -87,6 +98,7 @@ __global__ void __launch_bounds__(Warps * 32) gemv_kernel(gemv_call call) {
   // A product of several turns keeps the memory busy up to its end, where the next kernel's own fetch takes over.
   if (groups == static_cast<int>(gridDim.x)) prefetch_share(call.next, blockIdx.x, gridDim.x);
   wait_for_input();
+  const auto tag = tag_of(send);
 
   float x[Vectors][8];
   float squares = 0;
@@ -153,23 +165,37 @@ __global__ void __launch_bounds__(Warps * 32) gemv_kernel(gemv_call call) {
         value += sums[turn][w][r];
         paired += sums[turn][w][(r + Rows / 2) % Rows];
       }
-      store<Rows>(call, done, r, value, paired);
+      store<Rows>(call, send, done, r, value, paired, tag);
     }
   }
 }
 
-template <int Warps, int Vectors, int Rows>
-void enqueue(const gemv_call& call, cuda_stream stream) {
+template <int Warps, int Vectors, int Rows, class Exchange>
+void enqueue(const gemv_call& call, const Exchange& send, cuda_stream stream) {
+  constexpr auto kernel = gemv_kernel<Warps, Vectors, Rows, Exchange>;
   int device = 0, multiprocessors = 0, resident = 0;
   check(cudaGetDevice(&device), "gemv: device");
   check(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device), "gemv: multiprocessors");
-  check(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&resident, gemv_kernel<Warps, Vectors, Rows>, Warps * 32, 0),
-        "gemv: occupancy");
+  check(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&resident, kernel, Warps * 32, 0), "gemv: occupancy");
   const auto blocks_max = std::max(1, resident) * multiprocessors;
   const auto groups = static_cast<int>((call.rows + Rows - 1) / Rows);
   const auto turns = (groups + blocks_max - 1) / blocks_max;
   const auto blocks = static_cast<unsigned>((groups + turns - 1) / turns);
-  launch("gemv", gemv_kernel<Warps, Vectors, Rows>, blocks, Warps * 32, 0, stream, call);
+  launch("gemv", kernel, blocks, Warps * 32, 0, stream, call, send);
+}
+
+template <class Exchange>
+void choose(const gemv_call& call, const Exchange& send, cuda_stream stream) {
+  if (call.columns <= 1024) return enqueue<4, 1, 8>(call, send, stream);
+  if (call.columns <= 2048) return enqueue<8, 1, 8>(call, send, stream);
+  if (call.columns <= 4096) return enqueue<8, 2, 4>(call, send, stream);
+  if (call.columns <= 6144) return enqueue<8, 3, 4>(call, send, stream);
+  if (call.columns <= 8192) return enqueue<16, 2, 4>(call, send, stream);
+  if (call.columns <= 12288) return enqueue<16, 3, 4>(call, send, stream);
+  if (call.columns <= 20480) return enqueue<16, 5, 2>(call, send, stream);
+  if (call.columns <= gemv_columns_max) return enqueue<16, 7, 2>(call, send, stream);
+  throw cuda_error("gemv: rows of " + std::to_string(call.columns) + " elements; at most " +
+                   std::to_string(gemv_columns_max) + " are possible");
 }
 
 }  // namespace
@@ -183,17 +209,10 @@ l2_prefetch first_weights(const gemv_call& call) {
           static_cast<std::uint32_t>(std::min(all / 2, most / 2))};
 }
 
-void gemv_cuda(const gemv_call& call, cuda_stream stream) {
-  if (call.columns <= 1024) return enqueue<4, 1, 8>(call, stream);
-  if (call.columns <= 2048) return enqueue<8, 1, 8>(call, stream);
-  if (call.columns <= 4096) return enqueue<8, 2, 4>(call, stream);
-  if (call.columns <= 6144) return enqueue<8, 3, 4>(call, stream);
-  if (call.columns <= 8192) return enqueue<16, 2, 4>(call, stream);
-  if (call.columns <= 12288) return enqueue<16, 3, 4>(call, stream);
-  if (call.columns <= 20480) return enqueue<16, 5, 2>(call, stream);
-  if (call.columns <= gemv_columns_max) return enqueue<16, 7, 2>(call, stream);
-  throw cuda_error("gemv: rows of " + std::to_string(call.columns) + " elements; at most " +
-                   std::to_string(gemv_columns_max) + " are possible");
+void gemv_cuda(const gemv_call& call, cuda_stream stream) { choose(call, no_exchange{}, stream); }
+
+void gemv_send_cuda(const gemv_call& call, const peer_exchange& send, cuda_stream stream) {
+  choose(call, send, stream);
 }
 
 }  // namespace troupe

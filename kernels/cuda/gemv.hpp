@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "kernels/cuda/l2_prefetch.hpp"
+#include "kernels/cuda/peer_exchange.hpp"
 #include "kernels/cuda/stream.hpp"
 #include "kernels/dtype.hpp"
 
@@ -41,5 +42,8 @@ inline constexpr std::size_t gemv_columns_max = 28672;
 /// Reads the weights once, at the speed of memory. Each warp sums a slice of the columns for several rows, the block
 /// adds the slices, in an order that depends on `columns` alone.
 void gemv_cuda(const gemv_call& call, cuda_stream stream);
+
+/// The same; what goes to out_f32 is sent to the other ranks as well.
+void gemv_send_cuda(const gemv_call& call, const peer_exchange& send, cuda_stream stream);
 
 }  // namespace troupe

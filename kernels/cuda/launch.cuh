@@ -25,10 +25,15 @@ __device__ inline void wait_for_input() {
 #endif
 }
 
+enum class launch_order {
+  overlapped,  ///< may start while the kernel before ends
+  after,       ///< starts when everything before has ended; behind what is not a kernel of ours in a capture
+};
+
 /// Enqueues a kernel; throws cuda_error naming it. Dynamic shared memory above 48 KiB is the caller's to allow.
 template <class... Params, class... Args>
 void launch(const char* name, void (*kernel)(Params...), dim3 grid, dim3 block, std::size_t shared_bytes,
-            cudaStream_t stream, Args&&... args) {
+            cudaStream_t stream, launch_order order, Args&&... args) {
   cudaLaunchAttribute overlap{};
   overlap.id = cudaLaunchAttributeProgrammaticStreamSerialization;
   overlap.val.programmaticStreamSerializationAllowed = 1;
@@ -38,8 +43,15 @@ void launch(const char* name, void (*kernel)(Params...), dim3 grid, dim3 block, 
   config.dynamicSmemBytes = shared_bytes;
   config.stream = stream;
   config.attrs = &overlap;
-  config.numAttrs = 1;
+  config.numAttrs = order == launch_order::overlapped ? 1 : 0;
   check(cudaLaunchKernelEx(&config, kernel, static_cast<Params>(std::forward<Args>(args))...), name);
+}
+
+template <class... Params, class... Args>
+requires(sizeof...(Params) == sizeof...(Args)) void launch(const char* name, void (*kernel)(Params...), dim3 grid,
+                                                           dim3 block, std::size_t shared_bytes, cudaStream_t stream,
+                                                           Args&&... args) {
+  launch(name, kernel, grid, block, shared_bytes, stream, launch_order::overlapped, std::forward<Args>(args)...);
 }
 
 }  // namespace troupe

@@ -9,16 +9,20 @@
 #include <map>
 #include <optional>
 #include <thread>
+#include <utility>
 
 #include <fmt/format.h>
 
 #include "kernels/cpu/worker_pool.hpp"
 #include "kernels/cuda/cuda_device.hpp"
 #include "kernels/cuda/cuda_error.hpp"
+#include "kernels/cuda/profiler_range.hpp"
 #include "runtime/engine/cuda_sampler.hpp"
 #include "runtime/engine/cuda_step.hpp"
 #include "runtime/engine/engine_error.hpp"
+#include "runtime/engine/kept_file.hpp"
 #include "runtime/model/cuda_decoder.hpp"
+#include "runtime/model/cuda_tensor_link.hpp"
 #include "runtime/model/errors.hpp"
 
 namespace troupe {
@@ -28,24 +32,32 @@ namespace {
 /// Sizes of decode batches that have a graph; a batch in between is padded to the next.
 constexpr std::array<std::size_t, 17> graph_sizes = {1,  2,  4,  8,   12,  16,  24,  32, 40,
                                                      48, 64, 96, 128, 160, 192, 224, 256};
-/// A step that takes longer is one that will not end.
-constexpr std::chrono::seconds step_deadline{60};
 /// Left to the driver: graphs, module code, what the library allocates by itself.
 constexpr std::uint64_t reserve_bytes = std::uint64_t{1} << 30;
-constexpr double mib = 1024.0 * 1024.0;
+/// What NCCL takes for its channels, about.
+constexpr std::uint64_t library_bytes = std::uint64_t{512} << 20;
+
+/// Query heads that share a key/value head.
+std::size_t heads_of_group(const shard_layout& layout) { return layout.heads.count / layout.kv_heads.count; }
 
 void check_model(const model_config& config, const shard& part) {
-  if (part.tensor_size != 1 || part.stages != 1)
-    throw config_error("a group of several CUDA ranks is not built yet; use tensor 1 and pipeline 1");
+  if (part.stages != 1)
+    throw config_error("a pipeline of CUDA ranks is not built yet; use pipeline 1 and a larger tensor");
+  const auto layout = make_layout(config, part);
   if (config.head_size != 64 && config.head_size != 128)
     throw config_error(
         fmt::format("the CUDA engine has attention for heads of 64 and 128; the model's have {}", config.head_size));
-  if (config.heads / config.kv_heads > 16)
+  if (heads_of_group(layout) > 16)
     throw config_error(fmt::format("{} query heads share a key/value head; the CUDA engine can do at most 16",
-                                   config.heads / config.kv_heads));
-  if (config.hidden_size % 8 != 0 || config.intermediate_size % 8 != 0)
-    throw config_error(fmt::format("hidden size {} and intermediate size {} must be multiples of 8 on a CUDA device",
-                                   config.hidden_size, config.intermediate_size));
+                                   heads_of_group(layout)));
+  if (config.hidden_size % 8 != 0 || layout.intermediate.count % 8 != 0)
+    throw config_error(
+        fmt::format("hidden size {} and a rank's part of the intermediate size, {}, must be multiples of 8 on a CUDA "
+                    "device",
+                    config.hidden_size, layout.intermediate.count));
+  if (layout.vocabulary.count == 0)
+    throw config_error(fmt::format("a vocabulary of {} leaves tensor rank {} of {} without a part",
+                                   config.vocabulary_size, part.tensor_rank, part.tensor_size));
 }
 
 void check_options(const engine_options& options) {
@@ -56,28 +68,58 @@ void check_options(const engine_options& options) {
         fmt::format("batch_tokens_max is {} and must be from 1 to 65535 on a CUDA device", options.batch_tokens_max));
 }
 
-/// One rank that is a whole model on one device. Decode batches run as graphs, captured while loading.
+/// Milliseconds since the last call.
+class lap_clock {
+ public:
+  double lap() {
+    const auto now = std::chrono::steady_clock::now();
+    return std::chrono::duration<double, std::milli>(now - std::exchange(last_, now)).count();
+  }
+
+ private:
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+};
+
+/// One rank of a tensor-parallel group, on one device. Decode batches run as graphs, captured while loading. All ranks
+/// have all logits and sample for themselves, so no step waits for another rank's host; the first one's tokens are
+/// told.
 class cuda_executor final : public executor {
  public:
-  cuda_executor(model source, engine_options options, std::size_t index)
-      : model_(std::move(source)), options_(std::move(options)), device_(index) {}
-  ~cuda_executor() override { graphs_.clear(); }
+  cuda_executor(model source, const shard& part, cuda_links links, engine_options options, std::size_t index)
+      : model_(std::move(source)),
+        part_(part),
+        layout_(make_layout(model_.config, part)),
+        options_(std::move(options)),
+        device_(index),
+        links_(std::move(links)) {}
+  ~cuda_executor() override;
 
   load_report load(const load_progress& progress) override;
   step_result run(const step_plan& plan) override;
-  bool samples() const override { return true; }
-  void abort() noexcept override { stop_.store(true); }
+  bool samples() const override { return part_.tensor_rank == 0; }
+  void abort() noexcept override;
 
  private:
   cuda_decoder_limits plan_memory() const;
+  cuda_step_limits step_limits() const;
   void enqueue_forward(const std::vector<applied_entry>& entries);
+  void tune();
   void capture_graphs();
   void wait();
+  [[noreturn]] void give_up() const;
+  void tell(const std::string& line) const {
+    if (options_.tell) options_.tell(line);
+  }
 
   const model model_;
+  const shard part_;
+  const shard_layout layout_;
   const engine_options options_;
   const cuda_device device_;
+  cuda_links links_;
   std::atomic<bool> stop_{false};
+  std::unique_ptr<cuda_tensor_link> link_;  ///< of a group
+  std::atomic<cuda_tensor_link*> stoppable_{nullptr};
   std::optional<cuda_decoder> decoder_;
   std::optional<sequence_table> sequences_;
   cuda_step step_;
@@ -86,52 +128,101 @@ class cuda_executor final : public executor {
   std::map<std::size_t, cuda_graph> graphs_;  // by size of batch
 };
 
+/// In this order: kernels that wait for other ranks end, then graphs go, then the library, which waits for graphs, then
+/// the memory, which waits for the library's kernels.
+cuda_executor::~cuda_executor() {
+  stoppable_.store(nullptr);
+  if (link_) link_->stop();
+  graphs_.clear();
+  link_.reset();
+  decoder_.reset();
+}
+
+void cuda_executor::abort() noexcept {
+  stop_.store(true);
+  if (auto* link = stoppable_.load()) link->stop();
+  if (links_.host.tensor) links_.host.tensor->abort();
+  if (links_.host.pipeline) links_.host.pipeline->abort();
+}
+
+cuda_step_limits cuda_executor::step_limits() const {
+  return {options_.batch_tokens_max, options_.block_tokens, model_.config.positions_max, heads_of_group(layout_)};
+}
+
 /// The least that is asked for must fit before anything is loaded; says what would.
 cuda_decoder_limits cuda_executor::plan_memory() const {
   const auto& config = model_.config;
   cuda_decoder_limits limits{options_.batch_tokens_max, std::min(options_.batch_tokens_max, cuda_sequences_max),
                              options_.block_tokens, 1};
-  const auto block_bytes = cuda_decoder::kv_bytes(config, limits);
+  const auto block_bytes = cuda_decoder::kv_bytes(config, part_, limits);
   limits.blocks = options_.kv_blocks != 0 ? options_.kv_blocks : options_.kv_bytes / block_bytes;
   if (limits.blocks == 0)
     throw config_error(fmt::format("the KV cache of {} bytes is too small: one block of {} tokens takes {} bytes",
                                    options_.kv_bytes, options_.block_tokens, block_bytes));
   limits.blocks = std::min<std::size_t>(limits.blocks, 1U << 24);
-  const cuda_step_limits step{options_.batch_tokens_max, options_.block_tokens, config.positions_max,
-                              config.heads / config.kv_heads};
-  const auto fixed = cuda_weight_bytes(config, {}) + cuda_decoder::activation_bytes(config, limits) +
-                     cuda_step::bytes_for(step) + cuda_sampler::bytes_for(limits.logit_rows, config.vocabulary_size) +
-                     reserve_bytes;
-  const auto kv = cuda_decoder::kv_bytes(config, limits);
+  const auto in_mib = [](std::uint64_t bytes) { return static_cast<double>(bytes) / (1024.0 * 1024.0); };
+  const auto weights = cuda_weight_bytes(config, part_);
+  const auto activations = cuda_decoder::activation_bytes(config, part_, limits) + cuda_step::bytes_for(step_limits()) +
+                           cuda_sampler::bytes_for(limits.logit_rows, config.vocabulary_size);
+  const auto exchange = part_.tensor_size == 1 ? 0 : cuda_tensor_link::bytes_for(part_.tensor_size) + library_bytes;
+  const auto kv = cuda_decoder::kv_bytes(config, part_, limits);
+  const auto fixed = weights + activations + exchange + reserve_bytes;
   const auto free = device_.free_bytes();
+  tell(
+      fmt::format("memory-planned rank={} of={} device=\"{}\" free={:.0f}MiB weights={:.0f}MiB kv={:.0f}MiB blocks={} "
+                  "activations={:.0f}MiB exchange={:.0f}MiB reserve={:.0f}MiB",
+                  part_.tensor_rank, part_.tensor_size, device_.name(), in_mib(free), in_mib(weights), in_mib(kv),
+                  limits.blocks, in_mib(activations), in_mib(exchange), in_mib(reserve_bytes)));
   if (fixed + kv > free)
     throw config_error(
-        fmt::format("{} has {:.0f} MiB free; weights, activations and what the driver needs take {:.0f} MiB and the KV "
-                    "cache {:.0f} "
-                    "MiB: a KV cache of at most {:.0f} MiB would fit",
-                    device_.name(), static_cast<double>(free) / mib, static_cast<double>(fixed) / mib,
-                    static_cast<double>(kv) / mib, free > fixed ? static_cast<double>(free - fixed) / mib : 0.0));
+        fmt::format("{} has {:.0f} MiB free; weights ({:.0f} MiB), activations, exchange with other ranks and what the "
+                    "driver needs take {:.0f} MiB and the KV cache {:.0f} MiB: a KV cache of at most {:.0f} MiB would "
+                    "fit",
+                    device_.name(), in_mib(free), in_mib(weights), in_mib(fixed), in_mib(kv),
+                    free > fixed ? in_mib(free - fixed) : 0.0));
   return limits;
 }
 
 load_report cuda_executor::load(const load_progress& progress) {
+  const profiler_range range("load");
+  lap_clock laps;
   device_.make_current();
   const auto& config = model_.config;
   const auto limits = plan_memory();
+  const bool group = part_.tensor_size > 1;
+  if (group) {
+    assert(links_.host.tensor && links_.host.tensor->size() == static_cast<int>(part_.tensor_size));
+    link_ = std::make_unique<cuda_tensor_link>(*links_.host.tensor, std::move(links_.tensor), layout_.layers.count,
+                                               device_.stream());
+    stoppable_.store(link_.get());
+    if (stop_.load()) throw collective_error("the executor was aborted");
+  }
+  const auto joined = laps.lap();
   worker_pool pool(std::max<std::size_t>(1, options_.threads));
-  decoder_.emplace(config, load_cuda_weights(config, {}, *model_.weights, device_, pool, progress), device_, limits);
-  step_ = cuda_step(
-      {options_.batch_tokens_max, options_.block_tokens, config.positions_max, config.heads / config.kv_heads});
+  decoder_.emplace(config, part_, load_cuda_weights(config, part_, *model_.weights, device_, pool, progress),
+                   link_.get(), device_, limits);
+  step_ = cuda_step(step_limits());
   sampler_ = cuda_sampler(limits.logit_rows, config.vocabulary_size);
   sequences_.emplace(sequence_limits{config.vocabulary_size, config.positions_max, options_.block_tokens, limits.blocks,
                                      options_.batch_tokens_max, true});
+  const auto loaded = laps.lap();
+  tune();
+  const auto tuned = laps.lap();
+  if (group) links_.host.tensor->barrier();  // nobody waits on its device for a rank that still loads
   capture_graphs();
-  return {cuda_weight_bytes(config, {}), cuda_decoder::kv_bytes(config, limits),
+  tell(fmt::format("cuda-loaded rank={} peers={} link={:.0f}ms weights={:.0f}ms tune={:.0f}ms graphs={:.0f}ms",
+                   part_.tensor_rank,
+                   !group                   ? "none"
+                   : link_->reaches_peers() ? "direct"
+                                            : "library",
+                   joined, loaded, tuned, laps.lap()));
+  return {cuda_weight_bytes(config, part_), cuda_decoder::kv_bytes(config, part_, limits),
           static_cast<std::uint32_t>(limits.blocks), static_cast<std::uint32_t>(options_.block_tokens)};
 }
 
 step_result cuda_executor::run(const step_plan& plan) {
   assert(decoder_ && "load comes before run");
+  const profiler_range range("step");
   const auto start = std::chrono::steady_clock::now();
   if (stop_.load()) throw collective_error("the executor was aborted");
   device_.make_current();
@@ -139,12 +230,13 @@ step_result cuda_executor::run(const step_plan& plan) {
   enqueue_forward(entries);
   step_result result{plan.epoch, plan.step, {}, 0};
   auto sampled = sampler_.take(step_.sampled());
-  result.sampled.resize(sampled.size());
+  std::vector<sampled_token> in_order(sampled.size());
   for (std::size_t i = 0; i < sampled.size(); ++i)
-    result.sampled[step_.sampled_order()[i]] = std::move(sampled[i]);
-  auto token = result.sampled.begin();
+    in_order[step_.sampled_order()[i]] = std::move(sampled[i]);
+  auto token = in_order.begin();
   for (const auto& entry : entries)
     if (entry.sample) entry.sequence->sampled = (token++)->token;
+  if (samples()) result.sampled = std::move(in_order);
   const auto busy = std::chrono::steady_clock::now() - start;
   result.busy_us = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(busy).count());
   return result;
@@ -156,6 +248,10 @@ void cuda_executor::enqueue_forward(const std::vector<applied_entry>& entries) {
       std::all_of(entries.begin(), entries.end(), [](const applied_entry& x) { return x.tokens == 1 && x.sample; });
   const auto size = std::lower_bound(graph_sizes.begin(), graph_sizes.end(), entries.size());
   const auto graph = decodes && !entries.empty() && size != graph_sizes.end() ? graphs_.find(*size) : graphs_.end();
+  if (link_ && step_.pass() >= link_->passes_max()) {
+    link_->renew(*links_.host.tensor);
+    step_.restart_passes();
+  }
   step_.fill(entries, graph != graphs_.end() ? graph->first : 0);
   if (step_.sampled().size() > cuda_sequences_max)
     throw engine_error(fmt::format("{} sequences are sampled in one step; the CUDA engine can do {}",
@@ -170,10 +266,22 @@ void cuda_executor::enqueue_forward(const std::vector<applied_entry>& entries) {
   wait();
 }
 
+/// Choosing algorithms by time takes longer than anything else in a start, so the choices are kept.
+void cuda_executor::tune() {
+  const auto& config = model_.config;
+  const kept_file file(
+      options_.cache_folder,
+      fmt::format("products-{}-{}x{}x{}x{}x{}x{}.bin", device_.name(), config.hidden_size, layout_.heads.count,
+                  layout_.kv_heads.count, config.head_size, layout_.intermediate.count, layout_.vocabulary.count));
+  decoder_->take_choices(file.read());
+  const auto before = decoder_->choices();
+  decoder_->tune(device_.stream());
+  if (const auto after = decoder_->choices(); after != before) file.write(after);
+}
+
 /// Of batches of padding only. Each size runs once before: that loads the kernels, which a capture must not.
 void cuda_executor::capture_graphs() {
   const auto stream = device_.stream();
-  decoder_->tune(stream);
   for (auto size : graph_sizes) {
     if (size > options_.batch_tokens_max) break;
     step_.fill({}, size);
@@ -184,16 +292,33 @@ void cuda_executor::capture_graphs() {
   }
 }
 
-/// Looks, rather than blocks: an abort must get through, and a device that hangs must be noticed.
+/// Looks, rather than blocks: an abort must get through, and a device that hangs must be noticed. The other ranks are
+/// watched by others, so waiting for them is progress until the deadline.
 void cuda_executor::wait() {
+  using clock = std::chrono::steady_clock;
+  const profiler_range range("wait");
   done_.record(device_.stream());
-  const auto deadline = std::chrono::steady_clock::now() + step_deadline;
+  const auto begin = clock::now();
+  auto told = begin;
   while (!done_.done()) {
     if (stop_.load(std::memory_order_relaxed)) throw collective_error("the step was aborted");
-    if (std::chrono::steady_clock::now() > deadline)
-      throw cuda_error(fmt::format("{}: a step did not end within {} s", device_.name(), step_deadline.count()));
+    const auto now = clock::now();
+    if (now - begin > links_.deadline) give_up();
+    if (link_ && options_.progress && now - told > std::chrono::milliseconds(10)) {
+      options_.progress->advance();
+      link_->check();
+      told = now;
+    }
     std::this_thread::yield();
   }
+}
+
+void cuda_executor::give_up() const {
+  if (!link_)
+    throw cuda_error(fmt::format("{}: a step did not end within {} ms", device_.name(), links_.deadline.count()));
+  throw collective_error(
+      fmt::format("tensor rank {} of {}: a step did not end within {} ms: another rank is lost or late",
+                  part_.tensor_rank, part_.tensor_size, links_.deadline.count()));
 }
 
 }  // namespace
@@ -202,11 +327,11 @@ bool cuda_is_built() { return true; }
 
 double measure_device_copy_bandwidth(std::size_t index) { return measure_copy_bandwidth(cuda_device(index)); }
 
-std::unique_ptr<executor> make_cuda_executor(model source, const shard& part, group_communicators,
+std::unique_ptr<executor> make_cuda_executor(model source, const shard& part, cuda_links links,
                                              const engine_options& options, std::size_t index) {
   check_model(source.config, part);
   check_options(options);
-  return std::make_unique<cuda_executor>(std::move(source), options, index);
+  return std::make_unique<cuda_executor>(std::move(source), part, std::move(links), options, index);
 }
 
 }  // namespace troupe

@@ -27,7 +27,8 @@ std::size_t tiles_of(const applied_entry& entry, std::size_t group) {
 }  // namespace
 
 cuda_step::offsets::offsets(const counts& n)
-    : tokens(0),
+    : pass(0),
+      tokens(pass + 1),
       positions(tokens + n.tokens),
       slots(positions + n.tokens),
       first_row(slots + n.tokens),
@@ -73,6 +74,7 @@ void cuda_step::fill(const std::vector<applied_entry>& entries, std::size_t padd
   if (bytes > host_.bytes())
     throw engine_error(fmt::format("the block tables of {} sequences have {} entries; {} fit", total_.sequences,
                                    table_entries_, host_.bytes() / sizeof(std::int32_t) - offsets(total_).table));
+  host_.as<std::uint32_t>()[offsets(total_).pass] = ++pass_;
   used_ = {};
   table_entries_ = 0;
   sampled_.clear();
@@ -146,6 +148,7 @@ cuda_batch cuda_step::batch() const {
   const auto* words = device_.as<std::int32_t>();
   cuda_batch batch;
   batch.tokens = total_.tokens;
+  batch.pass = device_.as<std::uint32_t>() + at.pass;
   batch.token_ids = words + at.tokens;
   batch.positions = words + at.positions;
   batch.slots = words + at.slots;

@@ -35,6 +35,10 @@ class cuda_step {
   /// and rows that do nothing fill up to that many. Throws engine_error when the block tables do not fit.
   void fill(const std::vector<applied_entry>& entries, std::size_t padded_to);
 
+  /// Steps filled since the last restart, which number a group's passes.
+  std::uint32_t pass() const { return pass_; }
+  void restart_passes() { pass_ = 0; }
+
   /// Enqueues the copy.
   void upload(cuda_stream stream) const;
 
@@ -52,7 +56,7 @@ class cuda_step {
   /// Starts of the arrays, in 32-bit words.
   struct offsets {
     explicit offsets(const counts& n);
-    std::size_t tokens, positions, slots, first_row, rows, kv_tokens, table_start, sampled_row, tiles, table;
+    std::size_t pass, tokens, positions, slots, first_row, rows, kv_tokens, table_start, sampled_row, tiles, table;
   };
 
   void count(const std::vector<applied_entry>& entries, std::size_t padded_to);
@@ -65,6 +69,7 @@ class cuda_step {
   counts total_;
   counts used_;
   std::size_t table_entries_ = 0;
+  std::uint32_t pass_ = 0;
   std::vector<const engine_sequence*> sampled_;
   std::vector<std::size_t> sampled_order_;
 };

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -21,6 +22,10 @@ struct engine_options {
   std::string isa = "auto";                      ///< auto, portable, avx2, avx512 or amx
   dtype kv_type = dtype::f32;                    ///< bf16 halves the cache and costs accuracy
   std::shared_ptr<progress_counter> progress{};  ///< advanced inside load and run; may be null
+  /// Where a CUDA engine keeps what it found out about its device, so that the next start need not; empty: nowhere.
+  std::string cache_folder{};
+  /// Given lines for a log while loading: the memory plan, where the time went. May be empty.
+  std::function<void(const std::string&)> tell{};
 };
 
 }  // namespace troupe

@@ -16,8 +16,7 @@ bool cuda_is_built() { return false; }
 
 double measure_device_copy_bandwidth(std::size_t) { refuse(); }
 
-std::unique_ptr<executor> make_cuda_executor(model, const shard&, group_communicators, const engine_options&,
-                                             std::size_t) {
+std::unique_ptr<executor> make_cuda_executor(model, const shard&, cuda_links, const engine_options&, std::size_t) {
   refuse();
 }
 

@@ -23,6 +23,15 @@ constexpr std::size_t multiprocessors_max = 256;
 std::size_t query_columns(const model_config& config) { return config.heads * config.head_size; }
 std::size_t qkv_columns(const model_config& config) { return (config.heads + 2 * config.kv_heads) * config.head_size; }
 
+/// The model as this shard sees it.
+model_config config_of(model_config config, const shard_layout& layout) {
+  config.heads = layout.heads.count;
+  config.kv_heads = layout.kv_heads.count;
+  config.intermediate_size = layout.intermediate.count;
+  config.layers = layout.layers.count;
+  return config;
+}
+
 /// Parts of a divided sequence that can be under way at once; see decode_parts.
 std::size_t partial_elements(const model_config& config) {
   return 2 * multiprocessors_max * (config.heads / config.kv_heads) * (config.head_size + 1);
@@ -49,64 +58,78 @@ class pieces {
 
 }  // namespace
 
-std::uint64_t cuda_decoder::activation_bytes(const model_config& config, const cuda_decoder_limits& limits) {
-  pieces count(nullptr);
-  const auto tokens = limits.batch_tokens;
-  count.take<float>(tokens * config.hidden_size);
-  count.take<bf16>(std::max(tokens, limits.logit_rows) * config.hidden_size);
-  count.take<bf16>(tokens * qkv_columns(config));
-  count.take<bf16>(tokens * query_columns(config));
-  count.take<bf16>(tokens * 2 * config.intermediate_size);
-  count.take<bf16>(tokens * config.intermediate_size);
-  count.take<float>(limits.logit_rows * config.vocabulary_size);
-  count.take<float>(config.head_size / 2);
-  count.take<float>(config.positions_max * config.head_size);
-  count.take<float>(partial_elements(config));
-  count.take<std::uint32_t>(tokens * config.kv_heads);
-  return count.bytes() + gemm_library::workspace_bytes();
+cuda_decoder::buffers cuda_decoder::lay_out(std::byte* base, const model_config& whole, const shard& part,
+                                            const cuda_decoder_limits& limits) {
+  const auto layout = make_layout(whole, part);
+  const auto config = config_of(whole, layout);
+  const bool group = part.tensor_size > 1;
+  const auto tokens = limits.batch_tokens, rows = limits.logit_rows;
+  pieces from(base);
+  buffers b;
+  b.hidden = from.take<float>(tokens * config.hidden_size);
+  if (group) b.partial = from.take<float>(tokens * config.hidden_size);
+  b.normed = from.take<bf16>(std::max(tokens, rows) * config.hidden_size);
+  b.qkv = from.take<bf16>(tokens * qkv_columns(config));
+  b.attended = from.take<bf16>(tokens * query_columns(config));
+  b.gate_up = from.take<bf16>(tokens * 2 * config.intermediate_size);
+  b.activated = from.take<bf16>(tokens * config.intermediate_size);
+  b.logits = from.take<float>(rows * config.vocabulary_size);
+  if (group) {
+    b.logits_part = from.take<float>(rows * layout.vocabulary_padded);
+    b.logits_gathered =
+        from.take<float>(std::min(rows, cuda_tensor_link::gather_rows) * layout.vocabulary_padded * part.tensor_size);
+  }
+  b.frequencies = from.take<float>(config.head_size / 2);
+  b.angles = from.take<float>(config.positions_max * config.head_size);
+  b.attention.partial = from.take<float>(partial_elements(config));
+  b.attention.arrived = from.take<std::uint32_t>(tokens * config.kv_heads);
+  b.bytes = from.bytes();
+  return b;
 }
 
-std::uint64_t cuda_decoder::kv_bytes(const model_config& config, const cuda_decoder_limits& limits) {
-  const paged_cache one{nullptr, config.kv_heads, limits.block_tokens, config.head_size};
-  return std::uint64_t{limits.blocks} * one.block_elements() * sizeof(bf16) * config.layers;
+std::uint64_t cuda_decoder::activation_bytes(const model_config& config, const shard& part,
+                                             const cuda_decoder_limits& limits) {
+  return lay_out(nullptr, config, part, limits).bytes + gemm_library::workspace_bytes();
 }
 
-cuda_decoder::cuda_decoder(const model_config& config, cuda_weights weights, const cuda_device& device,
-                           const cuda_decoder_limits& limits)
-    : config_(config),
+std::uint64_t cuda_decoder::kv_bytes(const model_config& config, const shard& part, const cuda_decoder_limits& limits) {
+  const auto layout = make_layout(config, part);
+  const paged_cache one{nullptr, layout.kv_heads.count, limits.block_tokens, config.head_size};
+  return std::uint64_t{limits.blocks} * one.block_elements() * sizeof(bf16) * layout.layers.count;
+}
+
+cuda_decoder::cuda_decoder(const model_config& config, const shard& part, cuda_weights weights,
+                           const cuda_tensor_link* link, const cuda_device& device, const cuda_decoder_limits& limits)
+    : layout_(make_layout(config, part)),
+      config_(config_of(config, layout_)),
+      link_(link),
       weights_(std::move(weights)),
       limits_(limits),
       multiprocessors_(std::min(device.multiprocessors(), multiprocessors_max)),
-      memory_(activation_bytes(config, limits)),
-      kv_memory_(kv_bytes(config, limits)) {
-  pieces from(memory_.data());
-  const auto tokens = limits.batch_tokens;
-  hidden_ = from.take<float>(tokens * config.hidden_size);
-  normed_ = from.take<bf16>(std::max(tokens, limits.logit_rows) * config.hidden_size);
-  qkv_ = from.take<bf16>(tokens * qkv_columns(config));
-  attended_ = from.take<bf16>(tokens * query_columns(config));
-  gate_up_ = from.take<bf16>(tokens * 2 * config.intermediate_size);
-  activated_ = from.take<bf16>(tokens * config.intermediate_size);
-  logits_ = from.take<float>(limits.logit_rows * config.vocabulary_size);
-  auto* frequencies_there = from.take<float>(config.head_size / 2);
-  angles_ = from.take<float>(config.positions_max * config.head_size);
-  attention_.partial = from.take<float>(partial_elements(config));
-  attention_.arrived = from.take<std::uint32_t>(tokens * config.kv_heads);
+      memory_(lay_out(nullptr, config, part, limits).bytes),
+      kv_memory_(kv_bytes(config, part, limits)),
+      buffers_(lay_out(memory_.data(), config, part, limits)) {
+  assert((part.tensor_size > 1) == (link_ != nullptr));
   // What no token has been stored in is read beside what has, and masked: it must be finite.
   clear_device(memory_.data(), memory_.bytes(), device.stream());
   clear_device(kv_memory_.data(), kv_memory_.bytes(), device.stream());
-  const auto frequencies = rope_frequencies(config);
-  copy_to_device(frequencies_there, frequencies.data(), frequencies.size() * sizeof(float), device.stream());
-  fill_rotation_angles_cuda(frequencies_there, frequencies.size(), config.positions_max, angles_, device.stream());
+  const auto frequencies = rope_frequencies(config_);
+  copy_to_device(buffers_.frequencies, frequencies.data(), frequencies.size() * sizeof(float), device.stream());
+  fill_rotation_angles_cuda(buffers_.frequencies, frequencies.size(), config_.positions_max, buffers_.angles,
+                            device.stream());
   synchronize(device.stream());
 }
 
 void cuda_decoder::enqueue(const cuda_batch& batch, cuda_stream stream) {
   assert(batch.tokens <= limits_.batch_tokens && batch.sampled <= limits_.logit_rows);
   if (batch.tokens == 0) return;
-  const auto hidden = config_.hidden_size, vocabulary = config_.vocabulary_size;
-  embedding_cuda(weights_.embedding, 0, vocabulary, hidden, batch.token_ids, batch.tokens, hidden_, stream);
+  const auto& b = buffers_;
+  const auto hidden = config_.hidden_size;
   const bool one_row = batch.tokens == 1;
+  embedding_cuda(weights_.embedding, static_cast<std::int32_t>(layout_.vocabulary.begin), layout_.vocabulary.count,
+                 hidden, batch.token_ids, batch.tokens, link_ ? b.partial : b.hidden, stream);
+  add_and_norm(batch, {exchange_point::kind::embedding}, one_row ? nullptr : weights_.layers.front().attention_norm,
+               stream);
   for (std::size_t layer = 0; layer < weights_.layers.size(); ++layer) {
     if (one_row)
       enqueue_row(batch, layer, stream);
@@ -116,67 +139,117 @@ void cuda_decoder::enqueue(const cuda_batch& batch, cuda_stream stream) {
   if (batch.sampled == 0) return;
   if (one_row) {
     gemv_cuda(head_row(), stream);
-    return;
+  } else {
+    rms_norm_cuda(b.hidden, batch.sampled_row, weights_.final_norm, config_.norm_epsilon, batch.sampled, hidden,
+                  b.normed, stream);
+    gemm_.run(head_product(batch.sampled), stream);
   }
-  rms_norm_cuda(hidden_, batch.sampled_row, weights_.final_norm, config_.norm_epsilon, batch.sampled, hidden, normed_,
-                stream);
-  gemm_.run(head_product(batch.sampled), stream);
+  if (link_) gather_logits(batch, stream);
+}
+
+/// What the ranks' shares of a product, or of the embedding, add to the residual; then the next norm, where there is
+/// one.
+void cuda_decoder::add_up(const cuda_batch& batch, exchange_point point, const bf16* norm, cuda_stream stream) const {
+  peer_reduce_call call;
+  // A product of one row has sent its share already where it could.
+  call.sent =
+      point.where != exchange_point::kind::embedding && batch.tokens == 1 && link_->direct(1, config_.hidden_size);
+  call.residual = buffers_.hidden;
+  call.add = point.where != exchange_point::kind::embedding;
+  call.rows = batch.tokens;
+  call.columns = config_.hidden_size;
+  call.norm = norm;
+  call.epsilon = config_.norm_epsilon;
+  call.out = buffers_.normed;
+  link_->reduce(call, buffers_.partial, point, batch.pass, stream);
+}
+
+void cuda_decoder::gather_logits(const cuda_batch& batch, cuda_stream stream) const {
+  link_->gather({.part = buffers_.logits_part,
+                 .rows = batch.sampled,
+                 .vocabulary = config_.vocabulary_size,
+                 .padded = layout_.vocabulary_padded,
+                 .logits = buffers_.logits},
+                buffers_.logits_gathered, batch.pass, stream);
+}
+
+/// A product of one row into the residual, over all ranks.
+void cuda_decoder::add_row(gemv_call call, exchange_point point, const cuda_batch& batch, cuda_stream stream) const {
+  if (link_ == nullptr) {
+    call.accumulated = buffers_.hidden;
+    return gemv_cuda(call, stream);
+  }
+  call.out_f32 = buffers_.partial;
+  if (link_->direct(1, config_.hidden_size))
+    gemv_send_cuda(call, link_->exchange(point, batch.pass), stream);
+  else
+    gemv_cuda(call, stream);
+  add_up(batch, point, nullptr, stream);
 }
 
 gemv_call cuda_decoder::qkv_row(std::size_t layer) const {
   const auto& w = weights_.layers[layer];
   gemv_call call{w.qkv, qkv_columns(config_), config_.hidden_size};
-  call.residual = hidden_, call.norm = w.attention_norm, call.epsilon = config_.norm_epsilon;
-  call.out = qkv_, call.bias = w.qkv_bias;
+  call.residual = buffers_.hidden, call.norm = w.attention_norm, call.epsilon = config_.norm_epsilon;
+  call.out = buffers_.qkv, call.bias = w.qkv_bias;
   return call;
 }
 
 gemv_call cuda_decoder::head_row() const {
-  gemv_call call{weights_.head, config_.vocabulary_size, config_.hidden_size};
-  call.residual = hidden_, call.norm = weights_.final_norm, call.epsilon = config_.norm_epsilon;
-  call.out_f32 = logits_;
+  gemv_call call{weights_.head, layout_.vocabulary.count, config_.hidden_size};
+  call.residual = buffers_.hidden, call.norm = weights_.final_norm, call.epsilon = config_.norm_epsilon;
+  call.out_f32 = link_ ? buffers_.logits_part : buffers_.logits;
   return call;
 }
 
 void cuda_decoder::enqueue_row(const cuda_batch& batch, std::size_t layer, cuda_stream stream) {
   const auto& w = weights_.layers[layer];
   const auto hidden = config_.hidden_size, intermediate = config_.intermediate_size;
-  auto qkv = qkv_row(layer);
   gemv_call o{w.o, hidden, query_columns(config_)};
-  o.x = attended_, o.accumulated = hidden_;
+  o.x = buffers_.attended;
   gemv_call gate_up{w.gate_up, 2 * intermediate, hidden};
-  gate_up.residual = hidden_, gate_up.norm = w.mlp_norm, gate_up.epsilon = config_.norm_epsilon;
-  gate_up.gated = activated_;
+  gate_up.residual = buffers_.hidden, gate_up.norm = w.mlp_norm, gate_up.epsilon = config_.norm_epsilon;
+  gate_up.gated = buffers_.activated;
   gemv_call down{w.down, hidden, intermediate};
-  down.x = activated_, down.accumulated = hidden_;
+  down.x = buffers_.activated;
   o.next = first_weights(gate_up);
   gate_up.next = first_weights(down);
   down.next = first_weights(layer + 1 < weights_.layers.size() ? qkv_row(layer + 1) : head_row());
-  gemv_cuda(qkv, stream);
+  gemv_cuda(qkv_row(layer), stream);
   attend(batch, layer, first_weights(o), stream);  // attention reads little: the weights after it come meanwhile
-  gemv_cuda(o, stream);
+  add_row(o, {exchange_point::kind::attention, layer}, batch, stream);
   gemv_cuda(gate_up, stream);
-  gemv_cuda(down, stream);
+  add_row(down, {exchange_point::kind::feed_forward, layer}, batch, stream);
 }
 
 void cuda_decoder::enqueue_rows(const cuda_batch& batch, std::size_t layer, cuda_stream stream) {
-  const auto& w = weights_.layers[layer];
-  const auto tokens = batch.tokens, hidden = config_.hidden_size;
-  rms_norm_cuda(hidden_, nullptr, w.attention_norm, config_.norm_epsilon, tokens, hidden, normed_, stream);
+  const auto tokens = batch.tokens;
   gemm_.run(qkv_product(layer, tokens), stream);
   attend(batch, layer, {}, stream);
   gemm_.run(o_product(layer, tokens), stream);
-  rms_norm_cuda(hidden_, nullptr, w.mlp_norm, config_.norm_epsilon, tokens, hidden, normed_, stream);
+  add_and_norm(batch, {exchange_point::kind::attention, layer}, weights_.layers[layer].mlp_norm, stream);
   gemm_.run(gate_up_product(layer, tokens), stream);
-  silu_mul_cuda(gate_up_, tokens, config_.intermediate_size, activated_, stream);
+  silu_mul_cuda(buffers_.gate_up, tokens, config_.intermediate_size, buffers_.activated, stream);
   gemm_.run(down_product(layer, tokens), stream);
+  const bool last = layer + 1 == weights_.layers.size();
+  add_and_norm(batch, {exchange_point::kind::feed_forward, layer},
+               last ? nullptr : weights_.layers[layer + 1].attention_norm, stream);
+}
+
+void cuda_decoder::add_and_norm(const cuda_batch& batch, exchange_point point, const bf16* norm,
+                                cuda_stream stream) const {
+  if (link_)
+    add_up(batch, point, norm, stream);
+  else if (norm != nullptr)  // the product has added
+    rms_norm_cuda(buffers_.hidden, nullptr, norm, config_.norm_epsilon, batch.tokens, config_.hidden_size,
+                  buffers_.normed, stream);
 }
 
 gemm_call cuda_decoder::qkv_product(std::size_t layer, std::size_t tokens) const {
-  return {.x = normed_,
+  return {.x = buffers_.normed,
           .weight = weights_.layers[layer].qkv,
           .bias = weights_.layers[layer].qkv_bias,
-          .out = qkv_,
+          .out = buffers_.qkv,
           .out_type = dtype::bf16,
           .m = tokens,
           .n = qkv_columns(config_),
@@ -184,20 +257,20 @@ gemm_call cuda_decoder::qkv_product(std::size_t layer, std::size_t tokens) const
 }
 
 gemm_call cuda_decoder::o_product(std::size_t layer, std::size_t tokens) const {
-  return {.x = attended_,
+  return {.x = buffers_.attended,
           .weight = weights_.layers[layer].o,
-          .out = hidden_,
+          .out = link_ ? buffers_.partial : buffers_.hidden,
           .out_type = dtype::f32,
-          .accumulate = true,
+          .accumulate = link_ == nullptr,
           .m = tokens,
           .n = config_.hidden_size,
           .k = query_columns(config_)};
 }
 
 gemm_call cuda_decoder::gate_up_product(std::size_t layer, std::size_t tokens) const {
-  return {.x = normed_,
+  return {.x = buffers_.normed,
           .weight = weights_.layers[layer].gate_up,
-          .out = gate_up_,
+          .out = buffers_.gate_up,
           .out_type = dtype::bf16,
           .m = tokens,
           .n = 2 * config_.intermediate_size,
@@ -205,23 +278,23 @@ gemm_call cuda_decoder::gate_up_product(std::size_t layer, std::size_t tokens) c
 }
 
 gemm_call cuda_decoder::down_product(std::size_t layer, std::size_t tokens) const {
-  return {.x = activated_,
+  return {.x = buffers_.activated,
           .weight = weights_.layers[layer].down,
-          .out = hidden_,
+          .out = link_ ? buffers_.partial : buffers_.hidden,
           .out_type = dtype::f32,
-          .accumulate = true,
+          .accumulate = link_ == nullptr,
           .m = tokens,
           .n = config_.hidden_size,
           .k = config_.intermediate_size};
 }
 
 gemm_call cuda_decoder::head_product(std::size_t rows) const {
-  return {.x = normed_,
+  return {.x = buffers_.normed,
           .weight = weights_.head,
-          .out = logits_,
+          .out = link_ ? buffers_.logits_part : buffers_.logits,
           .out_type = dtype::f32,
           .m = rows,
-          .n = config_.vocabulary_size,
+          .n = layout_.vocabulary.count,
           .k = config_.hidden_size};
 }
 
@@ -237,9 +310,9 @@ void cuda_decoder::tune(cuda_stream stream) {
 void cuda_decoder::attend(const cuda_batch& batch, std::size_t layer, const l2_prefetch& next, cuda_stream stream) {
   const auto& w = weights_.layers[layer];
   const auto cache = cache_of(layer);
-  const head_rotation rotation{w.q_norm, w.k_norm, config_.norm_epsilon, angles_};
+  const head_rotation rotation{w.q_norm, w.k_norm, config_.norm_epsilon, buffers_.angles};
   const auto singles = batch.single_sequences;
-  qk_rope_append_cuda({.qkv = qkv_ + singles * qkv_columns(config_),
+  qk_rope_append_cuda({.qkv = buffers_.qkv + singles * qkv_columns(config_),
                        .tokens = batch.tokens - singles,
                        .heads = config_.heads,
                        .rotation = rotation,
@@ -247,9 +320,9 @@ void cuda_decoder::attend(const cuda_batch& batch, std::size_t layer, const l2_p
                        .slots = batch.slots + singles,
                        .cache = cache},
                       stream);
-  const paged_attention_call call{.query = qkv_,
+  const paged_attention_call call{.query = buffers_.qkv,
                                   .query_stride = qkv_columns(config_),
-                                  .out = attended_,
+                                  .out = buffers_.attended,
                                   .heads = config_.heads,
                                   .cache = cache,
                                   .scale = 1.0F / std::sqrt(static_cast<float>(config_.head_size)),
@@ -259,8 +332,8 @@ void cuda_decoder::attend(const cuda_batch& batch, std::size_t layer, const l2_p
                                   .table_start = batch.table_start,
                                   .table = batch.table,
                                   .next = next};
-  decode_attention_cuda(call, rotation, singles, decode_parts(singles, config_.kv_heads, multiprocessors_), attention_,
-                        stream);
+  decode_attention_cuda(call, rotation, singles, decode_parts(singles, config_.kv_heads, multiprocessors_),
+                        buffers_.attention, stream);
   prefill_attention_cuda(call, batch.tile, batch.tiles, stream);
 }
 

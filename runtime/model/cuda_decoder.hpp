@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "kernels/cuda/attention.hpp"
@@ -10,6 +11,7 @@
 #include "kernels/cuda/device_buffer.hpp"
 #include "kernels/cuda/gemm.hpp"
 #include "kernels/cuda/gemv.hpp"
+#include "runtime/model/cuda_tensor_link.hpp"
 #include "runtime/model/cuda_weights.hpp"
 #include "runtime/model/model_config.hpp"
 #include "runtime/model/shard.hpp"
@@ -20,6 +22,7 @@ namespace troupe {
 /// their rows.
 struct cuda_batch {
   std::size_t tokens = 0;
+  const std::uint32_t* pass = nullptr;      ///< the number of this pass, from 1, the same on all ranks of a group
   const std::int32_t* token_ids = nullptr;  ///< [tokens]
   const std::int32_t* positions = nullptr;  ///< [tokens]
   const std::int32_t* slots = nullptr;      ///< [tokens]; negative: a row that is padding
@@ -43,30 +46,52 @@ struct cuda_decoder_limits {
   std::size_t blocks = 0;
 };
 
-/// The forward pass of a whole model on one device: runtime/model/decoder's list of ops in the fused form that a GPU
-/// wants. Residuals are float32, all other activations bf16, sums float32. A step of one row goes through gemv_cuda,
-/// which does norm, gate and residual on the way; the others through cuBLASLt.
+/// The forward pass of a model on one device, or of one shard of it on each of several: runtime/model/decoder's list of
+/// ops in the fused form that a GPU wants. Residuals are float32, all other activations bf16, sums float32. A step of
+/// one row goes through gemv_cuda, which does norm, gate and residual on the way; the others through cuBLASLt. Ranks of
+/// a group add up their shares after the embedding, the output and the down projection, and all get all logits.
 class cuda_decoder {
  public:
-  cuda_decoder(const model_config& config, cuda_weights weights, const cuda_device& device,
-               const cuda_decoder_limits& limits);
+  /// `link` is null for a group of one, and must outlive the decoder.
+  cuda_decoder(const model_config& config, const shard& part, cuda_weights weights, const cuda_tensor_link* link,
+               const cuda_device& device, const cuda_decoder_limits& limits);
 
   /// Device memory that a decoder takes besides the weights, without and with KV cache.
-  static std::uint64_t activation_bytes(const model_config& config, const cuda_decoder_limits& limits);
-  static std::uint64_t kv_bytes(const model_config& config, const cuda_decoder_limits& limits);
+  static std::uint64_t activation_bytes(const model_config& config, const shard& part,
+                                        const cuda_decoder_limits& limits);
+  static std::uint64_t kv_bytes(const model_config& config, const shard& part, const cuda_decoder_limits& limits);
 
   /// Chooses the algorithms of every product that steps can have: of each power of two of tokens, and of rows sampled.
   /// Waits for the device.
   void tune(cuda_stream stream);
 
+  /// What tune has chosen, for a later process; see gemm_library.
+  std::vector<std::byte> choices() const { return gemm_.choices(); }
+  bool take_choices(std::span<const std::byte> bytes) { return gemm_.take_choices(bytes); }
+
   /// Enqueues the layers and the logits of the rows that are sampled. May be captured, after tune and once a step of
   /// one and of several tokens has run.
   void enqueue(const cuda_batch& batch, cuda_stream stream);
 
-  /// f32 [batch.sampled, vocabulary] of the last batch.
-  float* logits() const { return logits_; }
+  /// f32 [batch.sampled, vocabulary] of the last batch, on every rank.
+  float* logits() const { return buffers_.logits; }
 
  private:
+  /// Pieces of one piece of device memory.
+  struct buffers {
+    float* hidden = nullptr;
+    float* partial = nullptr;  ///< of a group: this rank's share of what is added to hidden
+    bf16 *normed = nullptr, *qkv = nullptr, *attended = nullptr, *gate_up = nullptr, *activated = nullptr;
+    float* logits = nullptr;
+    float *logits_part = nullptr, *logits_gathered = nullptr;  ///< of a group
+    float *frequencies = nullptr, *angles = nullptr;
+    attention_workspace attention;
+    std::size_t bytes = 0;
+  };
+  /// Without a base only the bytes count.
+  static buffers lay_out(std::byte* base, const model_config& whole, const shard& part,
+                         const cuda_decoder_limits& limits);
+
   gemm_call qkv_product(std::size_t layer, std::size_t tokens) const;
   gemm_call o_product(std::size_t layer, std::size_t tokens) const;
   gemm_call gate_up_product(std::size_t layer, std::size_t tokens) const;
@@ -78,19 +103,21 @@ class cuda_decoder {
   void enqueue_rows(const cuda_batch& batch, std::size_t layer, cuda_stream stream);
   void attend(const cuda_batch& batch, std::size_t layer, const l2_prefetch& next, cuda_stream stream);
   paged_cache cache_of(std::size_t layer) const;
+  void add_row(gemv_call call, exchange_point point, const cuda_batch& batch, cuda_stream stream) const;
+  void add_and_norm(const cuda_batch& batch, exchange_point point, const bf16* norm, cuda_stream stream) const;
+  void add_up(const cuda_batch& batch, exchange_point point, const bf16* norm, cuda_stream stream) const;
+  void gather_logits(const cuda_batch& batch, cuda_stream stream) const;
 
-  const model_config config_;
+  const shard_layout layout_;
+  const model_config config_;  ///< of this shard: its heads, its layers, its columns between the projections
+  const cuda_tensor_link* link_;
   const cuda_weights weights_;
   const cuda_decoder_limits limits_;
   const std::size_t multiprocessors_;
   gemm_library gemm_;
   device_buffer memory_;
   device_buffer kv_memory_;
-  float* hidden_ = nullptr;
-  bf16 *normed_ = nullptr, *qkv_ = nullptr, *attended_ = nullptr, *gate_up_ = nullptr, *activated_ = nullptr;
-  float* logits_ = nullptr;
-  float* angles_ = nullptr;
-  attention_workspace attention_;
+  const buffers buffers_;
 };
 
 }  // namespace troupe

@@ -39,6 +39,7 @@ struct load_options {
   double temperature = 0;
   std::uint64_t silence_s = 90;
   std::vector<std::string> poison;  ///< INDEX:TOKEN: that request's prompt ends with that token
+  bool margins = false;             ///< record how far each token's logit was above the next likely one's
   std::size_t scripted = 0;         ///< vocabulary of a scripted engine, whose tokens can be foretold; 0: cannot
   token_id avoid = -1;              ///< with it: no prompt is asked that a scripted engine answers with this token
 };
@@ -86,6 +87,7 @@ generation make_request(const load_options& options, std::uint64_t index) {
   what.stops.ignore_eos = true;
   what.sampling.temperature = static_cast<float>(options.temperature);
   what.sampling.seed = index + 1;
+  if (options.margins) what.sampling.logprobs = 2;
   return what;
 }
 
@@ -106,7 +108,7 @@ nlohmann::ordered_json ask(client& cluster, const load_options& options, std::ui
   auto begun = clock::now();
   nlohmann::ordered_json line{{"request", index}, {"arrival", nanoseconds(arrival)}, {"begun", nanoseconds(begun)}};
   std::vector<token_id> answer;
-  auto pieces = nlohmann::json::array();
+  auto pieces = nlohmann::json::array(), margins = nlohmann::json::array();
   bool in_order = true;
   try {
     auto stream = cluster.generate(std::move(what));
@@ -116,6 +118,7 @@ nlohmann::ordered_json ask(client& cluster, const load_options& options, std::ui
       for (const auto& token : event->tokens) {
         in_order = in_order && token.position == answer.size();
         answer.push_back(token.token);
+        if (token.top.size() > 1) margins.push_back(token.top[0].logprob - token.top[1].logprob);
       }
       if (!event->tokens.empty()) pieces.push_back({nanoseconds(clock::now()), event->tokens.size()});
       if (event->finish == finish_reason::none) continue;
@@ -132,6 +135,7 @@ nlohmann::ordered_json ask(client& cluster, const load_options& options, std::ui
   line["in_order"] = in_order;
   if (options.scripted > 0) line["foretold"] = as_foretold(prompt, answer, options.scripted);
   line["pieces"] = std::move(pieces);
+  if (options.margins) line["margins"] = std::move(margins);
   line["tokens"] = answer;
   return line;
 }
@@ -230,6 +234,7 @@ int main(int argc, char** argv) {
   program.add_option("--temperature", options.temperature);
   program.add_option("--silence", options.silence_s);
   program.add_option("--poison", options.poison);
+  program.add_flag("--margins", options.margins);
   auto* scripted = program.add_option("--scripted", options.scripted);
   program.add_option("--avoid", options.avoid)->needs(scripted);
   CLI11_PARSE(program, argc, argv);

@@ -37,6 +37,7 @@ class Request:
         self.in_order, self.foretold = line["in_order"], line.get("foretold", True)
         self.pieces = [(at / NANOSECONDS, count) for at, count in line["pieces"]]
         self.tokens = line["tokens"]
+        self.margins = line.get("margins", [])
 
     @property
     def whole(self):
@@ -59,6 +60,9 @@ class Users:
         for node in nodes:
             command += ["--node", node]
         for name, value in options.items():
+            if value is True:
+                command.append("--" + name.replace("_", "-"))
+                continue
             for each in value if isinstance(value, (list, tuple)) else [value]:
                 command += ["--" + name.replace("_", "-"), str(each)]
         self.process = subprocess.Popen(

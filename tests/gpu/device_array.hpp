@@ -64,3 +64,7 @@ inline std::vector<bf16> narrowed(const std::vector<float>& values) {
 /// Ends the test as skipped, not passed, where there is no device.
 #define NEEDS_CUDA_DEVICE() \
   if (troupe::count_cuda_devices() == 0) SKIP("this machine has no CUDA device")
+
+#define NEEDS_CUDA_DEVICES(count)             \
+  if (troupe::count_cuda_devices() < (count)) \
+  SKIP("this machine has " << troupe::count_cuda_devices() << " CUDA devices; " << (count) << " are needed")
