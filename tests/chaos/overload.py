@@ -8,22 +8,13 @@ arrivals at ten times it."""
 import threading
 import time
 
-from company import VOCABULARY, Cluster, children_of, scripted, wait_serving
+from company import VOCABULARY, Cluster, children_of, own_bytes, scripted, wait_serving
 from users import Users, bad, percentile, summary, verdict
 
 SHAPE = {"prompt_tokens": 64, "max_tokens": 64, "scripted": VOCABULARY}
 PLACES, STEP_MS = 16, 20
 # A step of this engine takes 20 ms, and a request that finds a place has its first token after two or three of them.
 MAX_WAIT_MS = 60
-
-
-def own_bytes(pid):
-    """Memory without files: the flight record is a ring in a file, whose pages are touched one after the other."""
-    try:
-        with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as rollup:
-            return sum(int(line.split()[1]) * 1024 for line in rollup if line.startswith("Anonymous:"))
-    except OSError:
-        return 0
 
 
 def memory(node):

@@ -5,7 +5,7 @@ import random
 import signal
 import time
 
-from company import VOCABULARY, Cluster, children_of, kill, members, open_files, resident_bytes, scripted, wait_serving, zombies
+from company import VOCABULARY, Cluster, children_of, kill, members, open_files, own_bytes, scripted, wait_serving, zombies
 from users import Users, bad, verdict
 
 
@@ -39,7 +39,7 @@ def run(options):
             status = wait_serving(cluster)
             pid = cluster.node.pid
             if passed > seconds / 6:  # what is filled once is filled by then
-                node_bytes.append((passed, resident_bytes(pid)))
+                node_bytes.append((passed, own_bytes(pid)))
                 node_files.append((passed, open_files(pid)))
             left = max(left, zombies(pid))
             process = dice.choice(members(status))[3]
@@ -64,7 +64,7 @@ def run(options):
         "test": f"soak: {seconds} s, {faults} faults",
         "target": "0 bad, memory slope flat, file descriptors and zombies flat",
         "node_memory": {
-            "mib": round(node_bytes[-1][1] / 2**20, 1) if node_bytes else None,
+            "mib": round(node_bytes[-1][1] / 2**20, 2) if node_bytes else None,
             "slope_mib_per_hour": round(slope(node_bytes) * 3600 / 2**20, 2),
         },
         "node_files": {
