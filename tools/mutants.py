@@ -4,7 +4,7 @@
 
 A mutant is a file tests/simulation/mutants/NAME: a sentence, `file: PATH`, a line `---`, the exact original lines, a
 line `+++`, and what stands there instead. A last line `equivalent: WHY` of the sentence says that no run can show it;
-such a one is searched for in a tenth of the seeds.
+such a one is searched for in a tenth of the seeds. A bug that keeps a probe from ever firing is found by that.
 The changed file alone is compiled, and linked in place of the original one into a simulator of its own; the tree is
 not touched. `./dev mutants [--seeds N] [NAME...]` prints mutant, seed and invariant; N is of each mode.
 """
@@ -69,6 +69,9 @@ def hunt(mutant, seeds):
     found = re.search(r"seed (\d+) mode (\w+): ([\w-]+):", done.stdout)
     if found:
         return f"{found[1]} ({found[2]}) | {found[3]}", True
+    silent = re.search(r"^ +0 (.+)$", done.stdout, re.MULTILINE)
+    if silent and "never happened" in done.stdout:
+        return f"none of {3 * seeds} | \"{silent[1]}\" never happened", True
     if done.returncode or f"{3 * seeds} seeds in" not in done.stdout:
         return f"the search broke off | {(done.stdout + done.stderr).strip()[-200:]}", False
     return ("equivalent | " + mutant["why"], True) if mutant["why"] else (f"not found in {3 * seeds} | ", False)
