@@ -85,6 +85,7 @@ if wants tensor; then
   for batch in 1 8 64 256; do
     LIMIT=60 bench qwen3-8b-tp2-b$batch-c1k --weights random:qwen3-8b --batch $batch --context 1024 --steps 256 "${tensor[@]}"
   done
+  LIMIT=60 bench qwen3-8b-pp2-b8-c1k --weights random:qwen3-8b --batch 8 --context 1024 --steps 256 --pipeline 2 "${tensor[@]:2}"
   LIMIT=60 bench qwen3-8b-tp2-prefill-2k --weights random:qwen3-8b --batch 1 --prompt-tokens 2048 --steps 16 "${tensor[@]}"
   LIMIT=90 bench qwen3-32b-tp2-b1-c1k --weights random:qwen3-32b --batch 1 --context 1024 --steps 128 "${tensor[@]}"
 fi

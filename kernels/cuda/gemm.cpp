@@ -99,7 +99,7 @@ struct kept_choice {
 };
 
 struct kept_header {
-  std::uint64_t magic = 0x31736d6d65677274;  // "trgemms1"
+  std::uint64_t magic = 0x32736d6d65677274;  // "trgemms2"; a new number for choices made in another way
   std::uint64_t library = 0, device = 0, count = 0, checksum = 0;
 };
 
