@@ -311,15 +311,17 @@ TEST_CASE("a rank whose peer does not come is freed by an abort") {
   const auto prompt = GENERATE(as<std::size_t>(), 3, 400);  // waits in a kernel of ours; in the library
   const auto shape = GENERATE(pair_shape::shards, pair_shape::stages);
   if (shape == pair_shape::stages && !nccl_is_available()) return;
+  // A stage may run ahead of the next, so only the last one waits.
+  const std::size_t rank = shape == pair_shape::stages ? 1 : 0;
   const auto options = small_options();
   cuda_pair engines(open_model(model_folder("qwen3-tiny")), options, shape);
   plan_maker plans(options.block_tokens);
   auto& plan = plans.begin();
   plans.start(0, prompt, greedy());
   plans.feed(0, std::vector<token_id>(prompt, 5), true);
-  auto waiting = std::async(std::launch::async, [&] { engines.rank(0).run(plan); });
+  auto waiting = std::async(std::launch::async, [&] { engines.rank(rank).run(plan); });
   CHECK(waiting.wait_for(std::chrono::milliseconds(500)) == std::future_status::timeout);
-  engines.rank(0).abort();
+  engines.rank(rank).abort();
   REQUIRE(waiting.wait_for(std::chrono::seconds(10)) == std::future_status::ready);
   CHECK_THROWS_AS(waiting.get(), collective_error);
 }
