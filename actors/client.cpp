@@ -13,7 +13,9 @@ namespace {
 
 constexpr std::uint32_t credit = 64;
 
-[[noreturn]] void raise(const caf::error& reason) { throw client_error(code_name(reason), describe(reason)); }
+[[noreturn]] void raise(const caf::error& reason) {
+  throw client_error(code_name(reason), describe(reason), retry_after(reason));
+}
 
 /// Asks and waits; throws client_error.
 template <class Result, class Handle, class Message>

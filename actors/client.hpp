@@ -20,11 +20,15 @@ namespace troupe {
 /// A request was refused, or the cluster cannot be reached. `code` is the name in actors/errors.hpp.
 class client_error : public std::runtime_error {
  public:
-  client_error(std::string code, const std::string& sentence) : std::runtime_error(sentence), code_(std::move(code)) {}
+  client_error(std::string code, const std::string& sentence, std::chrono::milliseconds retry_after = {})
+      : std::runtime_error(sentence), code_(std::move(code)), retry_after_(retry_after) {}
   const std::string& code() const { return code_; }
+  /// With `overloaded`: after how long the same may be accepted. 0: not said.
+  std::chrono::milliseconds retry_after() const { return retry_after_; }
 
  private:
   std::string code_;
+  std::chrono::milliseconds retry_after_;
 };
 
 /// The answer to one request, piece by piece, for a thread that may wait. Iterate it, or call next(). It goes on at

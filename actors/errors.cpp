@@ -33,6 +33,11 @@ constexpr std::array<std::pair<errc, std::string_view>, 19> names{{
     {errc::inconsistent, "inconsistent"},
 }};
 
+/// As make_overload makes it; others may come from a peer.
+bool says_when(const caf::message& context) {
+  return context.match_elements<std::string, std::uint64_t, std::uint64_t>();
+}
+
 }  // namespace
 
 std::string to_string(errc x) {
@@ -49,20 +54,25 @@ bool from_integer(std::uint8_t value, errc& x) {
 
 caf::error make_failure(errc code, std::string sentence) { return {code, caf::make_message(std::move(sentence))}; }
 
-caf::error make_overload(std::string sentence, std::chrono::milliseconds retry_after) {
-  return {errc::overloaded, caf::make_message(std::move(sentence), static_cast<std::uint64_t>(retry_after.count()))};
+caf::error make_overload(std::string sentence, std::chrono::milliseconds retry_after,
+                         std::chrono::milliseconds closed_for) {
+  return {errc::overloaded, caf::make_message(std::move(sentence), static_cast<std::uint64_t>(retry_after.count()),
+                                              static_cast<std::uint64_t>(closed_for.count()))};
 }
 
 std::chrono::milliseconds retry_after(const caf::error& error) {
   auto context = error.context();
-  if (!context.match_elements<std::string, std::uint64_t>()) return std::chrono::milliseconds{0};
-  return std::chrono::milliseconds{context.get_as<std::uint64_t>(1)};
+  return std::chrono::milliseconds{says_when(context) ? context.get_as<std::uint64_t>(1) : 0};
+}
+
+std::chrono::milliseconds closed_for(const caf::error& error) {
+  auto context = error.context();
+  return std::chrono::milliseconds{says_when(context) ? context.get_as<std::uint64_t>(2) : 0};
 }
 
 std::string describe(const caf::error& error) {
   auto context = error.context();
-  if (context.match_elements<std::string>()) return context.get_as<std::string>(0);
-  if (context.match_elements<std::string, std::uint64_t>()) return context.get_as<std::string>(0);
+  if (context.match_elements<std::string>() || says_when(context)) return context.get_as<std::string>(0);
   return to_string(error);
 }
 

@@ -56,11 +56,15 @@ caf::error make_failure(errc code, std::string sentence);
 /// The sentence inside an error of any category, for people.
 std::string describe(const caf::error& error);
 
-/// An error that says when trying again may help.
-caf::error make_overload(std::string sentence, std::chrono::milliseconds retry_after);
+/// An error that says when trying again may help, and for how long anything else would be refused, too.
+caf::error make_overload(std::string sentence, std::chrono::milliseconds retry_after,
+                         std::chrono::milliseconds closed_for = {});
 
 /// After how long the same may succeed; 0: not said.
 std::chrono::milliseconds retry_after(const caf::error& error);
+
+/// For how long nothing else of the same priority need be tried; 0: not said.
+std::chrono::milliseconds closed_for(const caf::error& error);
 
 /// The code's name ("queue_full"), or "engine_failed" for an error that is not one of ours.
 std::string code_name(const caf::error& error);

@@ -123,6 +123,7 @@ struct enqueue {
   troupe::epoch epoch;
   generation_request request;
   std::uint64_t cluster = 0;
+  bool promised = false;  ///< its client was told that it is accepted: it is not refused for the load
 };
 
 enum class trial_stage : std::uint8_t {
@@ -380,7 +381,8 @@ bool inspect(I& f, abort_request& x) {
 }
 template <class I>
 bool inspect(I& f, enqueue& x) {
-  return f.object(x).fields(f.field("epoch", x.epoch), f.field("request", x.request), f.field("cluster", x.cluster));
+  return f.object(x).fields(f.field("epoch", x.epoch), f.field("request", x.request), f.field("cluster", x.cluster),
+                            f.field("promised", x.promised));
 }
 template <class I>
 bool inspect(I& f, trial_stage& x) {

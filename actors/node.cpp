@@ -112,7 +112,6 @@ void node::on_rank(rank_reported& message) {
   auto handle = message.self;
   const auto* changed = places_.take_report(message, self_->clock().now(), [&] { self_->monitor(handle); });
   if (!changed) return;
-  highest_epoch_ = std::max(highest_epoch_, changed->state.epoch);
   report();
   places_.end_outdated(view_);
   tell_ranks();
@@ -126,17 +125,23 @@ void node::on_exit(const rank_exited& message) {
   places_.start_due(caf::actor_cast<node_actor>(self_), now);
 }
 
+/// What a topology actor said before it ended may arrive after the next one was found.
+bool node::is_current(const cluster_view& view) const {
+  const auto sender = self_->current_sender();
+  return topology_ && sender && sender->address() == topology_.address() && view.revision >= view_.revision;
+}
+
 /// The view is the whole truth: ranks of an older epoch are ended, ended ranks are started again, the others are told.
 void node::on_view(cluster_view& view) {
-  if (view.revision < view_.revision) return;
+  for (const auto& group : view.groups)
+    heard_[group.name] = std::max(heard_[group.name], group.epoch);
+  if (!is_current(view)) return;
   const bool news = view.revision != view_.revision;
   const bool listed =
       std::any_of(view.nodes.begin(), view.nodes.end(), [this](const node_view& x) { return x.name == options_.name; });
   view_ = std::move(view);
-  for (const auto& group : view_.groups) {
+  for (const auto& group : view_.groups)
     served_ = served_ || group.phase == group_phase::serving;
-    highest_epoch_ = std::max(highest_epoch_, group.epoch);
-  }
   places_.end_outdated(view_);
   if (!draining_) places_.start_due(caf::actor_cast<node_actor>(self_), self_->clock().now());
   if (!listed && !draining_) {
@@ -362,7 +367,8 @@ void node::report() {
   state.model_hash = options_.model_hash;
   state.draining = draining_;
   state.revision = loads_revision_;
-  state.highest_epoch = highest_epoch_;
+  for (const auto& [group, greatest] : heard_)
+    state.heard.push_back({group, greatest});
   state.ranks = places_.states();
   state.loads = loads_;
   self_->request(topology_, topology_timeout, node_reported{std::move(state), caf::actor_cast<node_actor>(self_)})

@@ -56,6 +56,7 @@ class node {
   void on_rank(rank_reported& message);
   void on_exit(const rank_exited& message);
   void on_view(cluster_view& view);
+  bool is_current(const cluster_view& view) const;
   void on_lease(const lease_renewed& message);
   void on_change(const topology_changed& message);
   caf::result<void> on_restart(restart_rank& message);
@@ -101,8 +102,8 @@ class node {
   lease lease_;
   bool leased_ = false;  ///< as the router was told
   std::uint64_t ticks_ = 0;
-  std::uint64_t highest_epoch_ = 0;
-  std::uint64_t loads_revision_ = 0;  ///< of the view that the router acted on when it counted
+  std::map<std::string, std::uint64_t> heard_;  ///< greatest epoch of each group that this node was told of
+  std::uint64_t loads_revision_ = 0;            ///< of the view that the router acted on when it counted
   std::vector<group_load> loads_;
   bool taken_ = false;                  ///< the topology actor has taken this node
   caf::actor_clock::time_point begun_;  ///< when the node began

@@ -26,6 +26,7 @@ struct submit {
   request_key key{};          ///< the client's name for the request everywhere; none: it cannot be asked for again
   bool keep = false;          ///< with a key: the client may come back, so its loss does not end the request at once
   held_answer have{};         ///< what the client holds already; nothing of it is sent again
+  bool promised = false;      ///< some router has accepted it before: it is not refused for the load
 };
 
 struct serving_groups;
@@ -203,7 +204,7 @@ template <class I>
 bool inspect(I& f, submit& x) {
   return f.object(x).fields(f.field("ticket", x.ticket), f.field("what", x.what), f.field("sink", x.sink),
                             f.field("credit", x.credit), f.field("key", x.key), f.field("keep", x.keep),
-                            f.field("have", x.have));
+                            f.field("have", x.have), f.field("promised", x.promised));
 }
 template <class I>
 bool inspect(I& f, text_actors& x) {
@@ -318,5 +319,5 @@ CAF_END_TYPE_ID_BLOCK(troupe)
 
 namespace troupe {
 /// Members whose numbers differ refuse each other.
-inline constexpr int protocol_version = 4;
+inline constexpr int protocol_version = 5;
 }  // namespace troupe

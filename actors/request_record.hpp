@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,7 @@ struct request_record {
   answer_stream stream{0};
   std::vector<caf::typed_response_promise<accepted>> acceptances;  ///< who waits for a group to admit it
   bool admitted = false;                                           ///< by a group, once
+  bool promised = false;  ///< another router has accepted it: not refused for the load, and neither is an admitted one
   time_point created;
   time_point deadline;
   time_point moved;  ///< when the client last took something; when it was lost; when the request ended
@@ -44,7 +46,9 @@ struct request_record {
   std::uint64_t bytes = 0;  ///< of text that has come back
 
   // Its group.
-  std::string group;  ///< empty: waits for a group
+  std::string group;                 ///< empty: waits for a group
+  std::set<std::string> refused_by;  ///< groups without room for it, until one admits it
+  caf::error refusal;                ///< of these the one that says to come back soonest
   troupe::epoch epoch;
   std::uint64_t cluster = 0;                 ///< as the group's messages name it
   scheduler_rank_actor leader;               ///< that was given it
@@ -52,7 +56,6 @@ struct request_record {
   std::vector<troupe::epoch> ran_in;         ///< epochs it was in whose fate is not known
   std::optional<time_point> lost;            ///< since when its group is gone and nobody has said why
   std::optional<troupe::epoch> trial_epoch;  ///< it runs alone there: a crash is its doing
-  std::optional<time_point> waits_since;     ///< in a group, without a token from it
   bool resumes = false;                      ///< it has got no token since its group was lost
 
   // Its end.

@@ -57,17 +57,18 @@ caf::result<accepted> resumer::on_submit(submit& message) {
     break;
   }
   auto number = ++numbers_;
-  auto added = entries_.emplace(number, ongoing{resumption{std::move(message.what), key, options_.resumption, now(),
-                                                           std::move(message.have.tokens), message.have.text_bytes},
-                                                message.ticket,
-                                                message.sink,
-                                                self_->make_response_promise<accepted>(),
-                                                message.credit,
-                                                0,
-                                                {},
-                                                0,
-                                                {},
-                                                {}});
+  auto added = entries_.emplace(
+      number, ongoing{resumption{std::move(message.what), key, options_.resumption, now(),
+                                 std::move(message.have.tokens), message.have.text_bytes, message.promised},
+                      message.ticket,
+                      message.sink,
+                      self_->make_response_promise<accepted>(),
+                      message.credit,
+                      0,
+                      {},
+                      0,
+                      {},
+                      {}});
   auto acceptance = added.first->second.acceptance;
   if (watched_.insert(message.sink.address()).second) self_->monitor(message.sink);
   advance(number);
@@ -172,7 +173,8 @@ void resumer::advance(std::uint64_t number) {
     errc code = errc::rank_lost;
     for (std::uint8_t value = 1; from_integer(value, code) && to_string(code) != failure->code;)
       ++value;
-    entry.acceptance.deliver(make_failure(code, failure->sentence));
+    entry.acceptance.deliver(failure->retry_after.count() > 0 ? make_overload(failure->sentence, failure->retry_after)
+                                                              : make_failure(code, failure->sentence));
   } else {
     answer_event event;
     event.finish = finish_reason::error;
@@ -202,7 +204,8 @@ void resumer::submit_now(std::uint64_t number, resumption::submission ask) {
                  entry.window - std::min(entry.window, entry.untaken),
                  ask.key,
                  true,
-                 {std::move(ask.tokens), ask.text_bytes}};
+                 {std::move(ask.tokens), ask.text_bytes},
+                 ask.accepted};
   self_->request(door.router, options_.resumption.answer_limit, std::move(message))
       .then([this, number, attempt = entry.attempt,
              router = door.router](const accepted& info) { on_accepted(number, attempt, info, router); },

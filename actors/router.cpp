@@ -15,7 +15,6 @@ namespace {
 
 constexpr std::chrono::milliseconds tick_interval{250};
 constexpr int tokenizer_attempts = 2;
-constexpr std::size_t waiting_judged = 8;  // with fewer, one long prompt would stand for a queue
 
 std::chrono::milliseconds since(request_record::time_point then, request_record::time_point now) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(now - then);
@@ -77,6 +76,7 @@ caf::result<accepted> router::on_submit(submit& message) {
   entry.deadline = now + limit;
   if (!message.have.tokens.empty()) ++status_.resumed;
   set_sink(entry, message);
+  entry.promised = message.promised || !message.have.tokens.empty();
   entry.have = std::move(message.have.tokens);
   entry.acceptances.push_back(self_->make_response_promise<accepted>());
   auto acceptance = entry.acceptances.back();
@@ -135,9 +135,8 @@ caf::error router::find_fault(const submit& message, std::uint64_t fingerprint) 
                         fmt::format("{} requests are being served and no more may be; try again later", live()));
   if (quarantine_.refuses(fingerprint, self_->clock().now()))
     return make_failure(errc::poison, "this request has crashed a group twice and is refused for 10 minutes");
-  // A client that holds a part was accepted once: it is not refused for the load.
-  if (message.have.tokens.empty())
-    if (auto overload = find_overload()) return overload;
+  if (!message.promised && message.have.tokens.empty())
+    if (auto full = find_closed(what.priority)) return full;
   auto stops = what.stops;
   stops.max_tokens = std::max(stops.max_tokens, 1U);  // 0 means up to the end of the context
   for (const auto& fault :
@@ -149,22 +148,6 @@ caf::error router::find_fault(const submit& message, std::uint64_t fingerprint) 
       std::any_of(message.have.tokens.begin(), message.have.tokens.end(), unknown))
     return make_failure(errc::invalid_request, "the tokens the client holds are none of this model");
   return {};
-}
-
-/// Some group's median request must have got its first token in time.
-caf::error router::find_overload() const {
-  if (options_.queue_age_limit.count() == 0) return {};
-  auto best = ~std::uint64_t{0};
-  for (const auto& [group, ignored] : groups_) {
-    auto found = queue_ms_.find(group);
-    best = std::min(best, found == queue_ms_.end() ? 0 : found->second);
-  }
-  auto limit = static_cast<std::uint64_t>(options_.queue_age_limit.count());
-  if (best <= limit) return {};
-  return make_overload(fmt::format("half of the requests that wait have waited for {} ms, and {} ms is the bound; try "
-                                   "again later",
-                                   best, limit),
-                       std::chrono::milliseconds(best));
 }
 
 /// The key is known: the new sink gets the request that there is, from where the client stands.
@@ -181,12 +164,15 @@ caf::result<accepted> router::attach(request_record& entry, submit& message, std
   spdlog::debug("request-resumed request={} have={} tokens={}", entry.id.value, message.have.tokens.size(),
                 entry.request.tokens.size());
   auto acceptance = acceptance_of(entry);
+  entry.promised |= message.promised || !message.have.tokens.empty();
   set_sink(entry, message);
   revive(entry);
   if (entry.failure) {
+    auto first = self_->make_response_promise<accepted>();
+    first.deliver(acceptance);  // before the answer, which ends the request for whoever asked
     entry.stream.add(*entry.failure);
     deliver(entry);
-    return acceptance;
+    return first;
   }
   if (!entry.tokenized()) {
     entry.have = std::move(message.have.tokens);
@@ -350,7 +336,6 @@ void router::tick() {
     check_limits(entry, now);
     entry = next;
   }
-  measure_queues(now);
   self_->run_delayed(tick_interval, [this] { tick(); });
 }
 
@@ -370,21 +355,6 @@ void router::check_limits(record_map::iterator found, time_point now) {
   } else if (entry.sink && entry.stream.stalled() && since(entry.moved, now) >= options_.stall_limit) {
     fail(entry, make_failure(errc::client_too_slow,
                              fmt::format("the client took nothing for {} s", options_.stall_limit.count() / 1000)));
-  }
-}
-
-/// How long the median of the requests has waited that have no token from their group yet.
-void router::measure_queues(time_point now) {
-  std::map<std::string, std::vector<std::uint64_t>> ages;
-  for (const auto& [id, entry] : records_)
-    if (entry.waits_since && !entry.ended)
-      ages[entry.group].push_back(static_cast<std::uint64_t>(since(*entry.waits_since, now).count()));
-  queue_ms_.clear();
-  for (auto& [group, waits] : ages) {
-    if (waits.size() < waiting_judged) continue;
-    auto middle = waits.begin() + std::ssize(waits) / 2;
-    std::nth_element(waits.begin(), middle, waits.end());
-    queue_ms_[group] = *middle;
   }
 }
 

@@ -37,7 +37,6 @@ struct router_options {
   std::chrono::milliseconds return_limit{10'000};     ///< for a client that may come back, after its loss
   std::chrono::milliseconds keep_ended{60'000};       ///< an ended request whose end nobody has acknowledged
   std::chrono::milliseconds verdict_limit{1'500};     ///< for the word why a group is gone, before its requests move
-  std::chrono::milliseconds queue_age_limit{2'000};   ///< of the median request that waits for its first token; 0: none
   tracer trace{};
 };
 
@@ -60,6 +59,12 @@ class router {
  private:
   using time_point = request_record::time_point;
   using record_map = std::map<request_id, request_record>;
+  /// A group said that it would refuse whatever comes, of this priority or less.
+  struct closing {
+    time_point until;
+    std::int32_t priority = 0;
+    caf::error refusal;
+  };
 
   caf::result<accepted> on_submit(submit& message);
   void on_cancel(const cancel& message);
@@ -75,7 +80,6 @@ class router {
 
   // router.cpp
   caf::error find_fault(const submit& message, std::uint64_t fingerprint) const;
-  caf::error find_overload() const;
   caf::result<accepted> attach(request_record& entry, submit& message, std::uint64_t fingerprint);
   void set_sink(request_record& entry, submit& message);
   void adopt(request_record& entry, const std::vector<token_id>& have);
@@ -85,7 +89,6 @@ class router {
   accepted acceptance_of(const request_record& entry) const;
   void tick();
   void check_limits(record_map::iterator entry, time_point now);
-  void measure_queues(time_point now);
   std::size_t live() const { return records_.size() - ended_; }
 
   // router_groups.cpp
@@ -94,6 +97,9 @@ class router {
   void set_group(request_record& entry, const serving_group* group);
   void on_admitted(request_id placement);
   void on_enqueue_failed(request_id placement, const caf::error& reason);
+  void try_elsewhere(request_record& entry, const caf::error& reason);
+  const caf::error* closed(const std::string& group, std::int32_t priority) const;
+  caf::error find_closed(std::int32_t priority) const;
   bool judge(request_record& entry, const std::set<troupe::epoch>& tried, time_point now);
   void abort_in_group(request_record& entry);
   request_record* find_placement(request_id placement);
@@ -116,17 +122,17 @@ class router {
   std::vector<tokenizer_actor> tokenizers_;
   detokenizer_actor detokenizer_;
   router_options options_;
-  record_map records_;                             ///< not ended, or ended and not acknowledged
-  std::size_t ended_ = 0;                          ///< records that have ended
-  std::map<request_key, request_id> keys_;         ///< of the records whose client gave one
-  std::map<request_id, request_id> placements_;    ///< records by the name they have in their group
-  std::map<std::string, serving_group> groups_;    ///< that take requests now
-  std::map<std::string, std::uint32_t> load_;      ///< requests in each group
-  std::map<std::string, std::uint64_t> queue_ms_;  ///< age of the median request that waits for its first token
-  std::map<std::string, fence> fences_;            ///< by group: no token of an epoch older than one seen is taken
-  bool cut_off_ = false;                           ///< the node holds no lease
-  bool out_of_use_ = false;                        ///< the node is being drained
-  std::string why_not_;                            ///< no group serves, or none is to be asked here
+  record_map records_;                           ///< not ended, or ended and not acknowledged
+  std::size_t ended_ = 0;                        ///< records that have ended
+  std::map<request_key, request_id> keys_;       ///< of the records whose client gave one
+  std::map<request_id, request_id> placements_;  ///< records by the name they have in their group
+  std::map<std::string, serving_group> groups_;  ///< that take requests now
+  std::map<std::string, std::uint32_t> load_;    ///< requests in each group
+  std::map<std::string, closing> closed_;        ///< groups that are not asked now
+  std::map<std::string, fence> fences_;          ///< by group: no token of an epoch older than one seen is taken
+  bool cut_off_ = false;                         ///< the node holds no lease
+  bool out_of_use_ = false;                      ///< the node is being drained
+  std::string why_not_;                          ///< no group serves, or none is to be asked here
   quarantine quarantine_;
   std::set<caf::actor_addr> watched_;  ///< sinks whose end matters; only looked up, never walked
   std::uint64_t next_request_;

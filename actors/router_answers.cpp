@@ -70,7 +70,6 @@ void router::apply(request_record& entry, request_update& update, std::vector<an
       entry.details.push_back({position, token.token, token.logprob, std::move(token.top)});
     }
   }
-  entry.waits_since.reset();
   // The id that ended the sequence is counted and listed, but is no text.
   if (update.finish == finish_reason::stop && !piece.tokens.empty()) piece.tokens.pop_back();
   entry.ending = update.finish;

@@ -15,6 +15,9 @@ namespace {
 /// what the group had not told any more.
 constexpr std::uint32_t trial_tokens = 8;
 
+/// A group that has no room for anything is asked again after so long at the latest: requests end unforeseen, too.
+constexpr std::chrono::milliseconds closed_max{100};
+
 }  // namespace
 
 request_record* router::find_placement(request_id placement) {
@@ -27,19 +30,17 @@ void router::set_group(request_record& entry, const serving_group* group) {
   placements_.erase(entry.request.id);
   if (!entry.group.empty()) --load_[entry.group];
   entry.group = group ? group->name : std::string{};
-  entry.waits_since.reset();
   if (!group) return;
   ++load_[entry.group];
   entry.epoch = group->epoch;
   if (std::find(entry.ran_in.begin(), entry.ran_in.end(), group->epoch) == entry.ran_in.end())
     entry.ran_in.push_back(group->epoch);
   if (entry.ran_in.size() > 16) entry.ran_in.erase(entry.ran_in.begin());
-  entry.waits_since = self_->clock().now();
   placements_[entry.request.id] = entry.id;
 }
 
 /// Gives a request to the group with the fewest requests of this router, on a tie to one of this machine; without any
-/// group it waits.
+/// group it waits. A new one is refused when every group has refused it or is known to be about to.
 void router::place(request_record& entry) {
   if (finish_if_complete(entry)) return;
   const serving_group* best = nullptr;
@@ -47,8 +48,16 @@ void router::place(request_record& entry) {
     auto found = load_.find(group.name);
     return std::pair{found == load_.end() ? 0U : found->second, group.local ? 0 : 1};
   };
-  for (const auto& [group_name, group] : groups_)
-    if (!group.draining && (!best || load(group) < load(*best))) best = &group;
+  const bool is_new = !entry.admitted && !entry.promised;
+  for (const auto& [group_name, group] : groups_) {
+    if (group.draining || (is_new && entry.refused_by.contains(group_name))) continue;
+    if (auto* full = is_new ? closed(group_name, entry.request.priority) : nullptr) {
+      if (!entry.refusal) entry.refusal = *full;
+      continue;
+    }
+    if (!best || load(group) < load(*best)) best = &group;
+  }
+  if (!best && entry.refusal) return refuse(entry, caf::error{entry.refusal});
   entry.lost.reset();
   entry.trial_epoch.reset();
   if (!best) return set_group(entry, nullptr);
@@ -58,7 +67,7 @@ void router::place(request_record& entry) {
   if (again) entry.request.id = request_id{next_request_++};
   set_group(entry, best);
   note_request(options_.trace, trace_hop::enqueued, entry, entry.request.tokens.size());
-  if (again) {
+  if (again && !is_new) {
     ++status_.moved;
     spdlog::info("request-placed request={} as={} group={} epoch={} tokens={} suspect={}", entry.id.value,
                  entry.request.id.value, entry.group, entry.epoch.value, entry.request.tokens.size(),
@@ -74,7 +83,9 @@ void router::place(request_record& entry) {
 void router::enqueue_at_leader(request_record& entry) {
   entry.heard = self_->clock().now();
   auto placement = entry.request.id;
-  self_->request(entry.leader, options_.enqueue_timeout, enqueue{entry.epoch, entry.request, entry.cluster})
+  self_
+      ->request(entry.leader, options_.enqueue_timeout,
+                enqueue{entry.epoch, entry.request, entry.cluster, entry.admitted || entry.promised})
       .then([this, placement] { on_admitted(placement); },
             [this, placement](const caf::error& reason) { on_enqueue_failed(placement, reason); });
 }
@@ -84,6 +95,8 @@ void router::on_admitted(request_id placement) {
   if (!entry || entry->admitted) return;
   ++status_.accepted;
   entry->admitted = true;
+  entry->refused_by.clear();
+  entry->refusal = {};
   note_request(options_.trace, trace_hop::admitted, *entry);
   spdlog::debug("request-accepted request={} group={} epoch={} prompt_tokens={}", entry->id.value, entry->group,
                 entry->epoch.value, entry->request.prompt_tokens);
@@ -103,6 +116,8 @@ void router::on_enqueue_failed(request_id placement, const caf::error& reason) {
       entry->ending = finish_reason::length;
       return begin_text(*entry);
     }
+    const bool is_new = !entry->admitted && !entry->promised;
+    if (is_new && (reason == errc::overloaded || reason == errc::queue_full)) return try_elsewhere(*entry, reason);
     if (!entry->admitted) return refuse(*entry, reason);
     return set_group(*entry, nullptr);  // accepted before: it waits for room or another group
   }
@@ -112,6 +127,36 @@ void router::on_enqueue_failed(request_id placement, const caf::error& reason) {
   set_group(*entry, nullptr);
   if (stale && !groups_.empty()) return place(*entry);
   if (!stale) entry->lost = self_->clock().now();
+}
+
+/// A group has no room for a new request: the others are asked, each once.
+void router::try_elsewhere(request_record& entry, const caf::error& reason) {
+  const auto now = self_->clock().now();
+  if (const auto span = std::min(closed_for(reason), closed_max); span.count() > 0)
+    closed_[entry.group] = {now + span, entry.request.priority, reason};
+  entry.refused_by.insert(entry.group);
+  if (!entry.refusal || retry_after(reason) < retry_after(entry.refusal)) entry.refusal = reason;
+  set_group(entry, nullptr);
+  place(entry);
+}
+
+/// Why a group is not asked now; null: it may be.
+const caf::error* router::closed(const std::string& group, std::int32_t priority) const {
+  auto found = closed_.find(group);
+  if (found == closed_.end() || priority < 0 || priority > found->second.priority) return nullptr;
+  return self_->clock().now() < found->second.until ? &found->second.refusal : nullptr;
+}
+
+/// A request that every group would refuse costs neither tokenizer nor group anything.
+caf::error router::find_closed(std::int32_t priority) const {
+  caf::error soonest;
+  for (const auto& [group_name, group] : groups_) {
+    if (group.draining) continue;
+    auto* full = closed(group_name, priority);
+    if (!full) return {};
+    if (!soonest || retry_after(*full) < retry_after(soonest)) soonest = *full;
+  }
+  return soonest;
 }
 
 /// A group runs a suspect of ours alone from now on, or has done so.
@@ -164,6 +209,7 @@ void router::on_groups(serving_groups& message) {
     fences_.try_emplace(group.name, fence{group.cluster}).first->second.enter(group.epoch.value);
     groups_.emplace(group.name, std::move(group));
   }
+  std::erase_if(closed_, [this](const auto& each) { return !groups_.contains(each.first); });
   cut_off_ = message.cut_off;
   out_of_use_ = message.draining;
   why_not_ = std::move(message.why);

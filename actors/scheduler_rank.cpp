@@ -20,6 +20,8 @@ errc code_of(refusal reason) {
   switch (reason) {
     case refusal::queue_full:
       return errc::queue_full;
+    case refusal::would_wait:
+      return errc::overloaded;
     case refusal::context_too_long:
     case refusal::never_fits:
       return errc::context_length_exceeded;
@@ -30,6 +32,10 @@ errc code_of(refusal reason) {
 
 std::uint64_t microseconds(caf::actor_clock::duration_type elapsed) {
   return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(elapsed).count());
+}
+
+std::chrono::milliseconds milliseconds_up(std::uint64_t us) {
+  return std::chrono::ceil<std::chrono::milliseconds>(std::chrono::microseconds(us));
 }
 
 }  // namespace
@@ -118,11 +124,14 @@ caf::result<void> scheduler_rank::on_enqueue(enqueue& message) {
 
 caf::error scheduler_rank::admit(enqueue& message, const router_actor& router) {
   auto id = message.request.id;
-  auto verdict = scheduler_->enqueue(std::move(message.request));
+  const auto age = in_flight_ == 0 ? 0 : microseconds(self_->clock().now() - step_begun_);
+  auto verdict = scheduler_->enqueue(std::move(message.request), {message.promised, age});
   if (verdict.reason == refusal::duplicate) {  // asked again, perhaps over a new connection: the first one goes on
     if (auto known = routers_.find(id); known != routers_.end()) known->second = router;
     return {};
   }
+  if (verdict.reason == refusal::would_wait)
+    return make_overload(verdict.sentence, milliseconds_up(verdict.retry_after_us), milliseconds_up(verdict.closed_us));
   if (!verdict.accepted()) return make_failure(code_of(verdict.reason), verdict.sentence);
   routers_[id] = router;
   if (router && watched_routers_.insert(router.address()).second) self_->monitor(router);
@@ -201,8 +210,11 @@ void scheduler_rank::use_result(step_result& result) {
   ++statistics_.steps;
   statistics_.busy_us += result.busy_us;
   statistics_.tokens_sampled += result.sampled.size();
-  if (--in_flight_ == 0) statistics_.active_us += microseconds(self_->clock().now() - active_since_);
-  auto outcome = scheduler_->complete(result);
+  const auto now = self_->clock().now();
+  if (--in_flight_ == 0) statistics_.active_us += microseconds(now - active_since_);
+  // Of results that come together the later ones took no time that can be seen, and the first one theirs.
+  const auto took = std::max<std::uint64_t>(1, microseconds(now - std::exchange(step_begun_, now)));
+  auto outcome = scheduler_->complete(result, took);
   pump();  // the devices first, the clients after
   tell_routers(outcome, result.step);
 }
@@ -256,7 +268,7 @@ void scheduler_rank::pump() {
     auto plan = scheduler_->plan();
     if (!plan) break;
     plan->cluster = view_.cluster;
-    if (in_flight_++ == 0) active_since_ = self_->clock().now();
+    if (in_flight_++ == 0) active_since_ = step_begun_ = self_->clock().now();
     statistics_.tokens_planned += plan->tokens();
     for (auto& [rank, peer] : peers_)
       self_->send(peer, *plan);

@@ -109,6 +109,7 @@ class scheduler_rank {
   group_statistics statistics_;
   std::uint64_t in_flight_ = 0;                         ///< steps planned and not done
   caf::actor_clock::time_point active_since_;           ///< since in_flight_ is above 0
+  caf::actor_clock::time_point step_begun_;             ///< since the oldest step in flight is the engine's next
   progress_watch watch_;                                ///< of the engine
   bool looking_ = false;                                ///< look_at_engine comes again by itself
   straggler_watch durations_;                           ///< of the engine's steps of one token for each sequence

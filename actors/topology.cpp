@@ -43,6 +43,7 @@ topology_actor::behavior_type topology::make_behavior() {
     }
     advance();
   });
+  take_over_drains();
   tick();
   return {
       [this](const node_reported& message) { return on_node(message); },
@@ -87,6 +88,14 @@ caf::result<void> topology::on_drain(const drain_place& message) {
   auto now = self_->clock().now();
   if (auto refusal = membership_.drain(message.name, message.undo, now); !refusal.empty())
     return make_failure(errc::invalid_request, refusal);
+  try {
+    if (surroundings_.store) surroundings_.store->store_drained(membership_.drained());
+  } catch (const std::runtime_error& error) {
+    membership_.drain(message.name, !message.undo, now);
+    advance();
+    return make_failure(errc::not_ready,
+                        fmt::format("it would be forgotten when the first node starts again: {}", error.what()));
+  }
   spdlog::info("{} name={}", message.undo ? "drain-undone" : "drain-begun", message.name);
   advance();
   return caf::unit;
@@ -141,6 +150,18 @@ void topology::write_generation() {
     auto alarm = fmt::format("groups that serve go on and none re-forms: {}", error.what());
     if (alarm != membership_.view().alarm) spdlog::error("generation-not-written reason=\"{}\"", error.what());
     membership_.miss_generation(std::move(alarm));
+  }
+}
+
+/// What an operator took out of use stays so when the first node, or this actor, starts again.
+void topology::take_over_drains() {
+  if (!surroundings_.store) return;
+  try {
+    membership_.take_over_drains(surroundings_.store->load_drained());
+    for (const auto& place : membership_.drained())
+      spdlog::info("drain-taken-over name={}", place);
+  } catch (const std::runtime_error& error) {
+    spdlog::error("drains-not-read reason=\"{}\"", error.what());
   }
 }
 

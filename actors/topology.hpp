@@ -24,7 +24,8 @@ struct topology_surroundings {
 
 /// Gives the cluster's membership a mailbox: what nodes report goes in, the view goes to every node, on change and
 /// again and again. Also the meeting place where ranks of several hosts exchange the addresses of their communicators.
-/// Writing the generation is the one time it waits for a disk: once after its start, before anything depends on it.
+/// It waits for a disk when it writes the generation, once after its start, before anything depends on it, and when an
+/// operator drains something.
 class topology {
  public:
   static inline const char* name = "topology";
@@ -47,6 +48,7 @@ class topology {
   void announce();
   void tick();
   void write_generation();
+  void take_over_drains();
   void log_changes(const cluster_view& before) const;
 
   topology_actor::impl* self_;

@@ -23,13 +23,13 @@ bool is_overload(const std::string& code) { return is_one_of(code, {"queue_full"
 }  // namespace
 
 resumption::resumption(generation what, request_key key, resumption_options options, time_point now,
-                       std::vector<token_id> tokens, std::uint64_t text_bytes)
+                       std::vector<token_id> tokens, std::uint64_t text_bytes, bool accepted)
     : what_(std::move(what)), key_(key), options_(options), due_(now), heard_(now) {
   auto limit = what_.deadline_ms == 0 ? options_.deadline : std::chrono::milliseconds(what_.deadline_ms);
   deadline_ = now + limit;
   tokens_ = std::move(tokens);
   had_ = {static_cast<std::uint32_t>(tokens_.size()), text_bytes};
-  accepted_ = !tokens_.empty();
+  accepted_ = accepted || !tokens_.empty();
 }
 
 resumption::step resumption::next(time_point now) {
@@ -64,7 +64,7 @@ std::optional<resumption::submission> resumption::ask_again(time_point now) {
 }
 
 resumption::submission resumption::make_submission(time_point now) const {
-  submission ask{door_, what_, key_, tokens_, had_.text_bytes};
+  submission ask{door_, what_, key_, tokens_, had_.text_bytes, accepted_};
   auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline_ - now).count();
   ask.what.deadline_ms = static_cast<std::uint64_t>(std::max<std::int64_t>(left, 1));
   return ask;
@@ -75,9 +75,9 @@ void resumption::ask_at(time_point when) {
   due_ = when;
 }
 
-void resumption::fail(std::string code, std::string sentence) {
+void resumption::fail(std::string code, std::string sentence, std::chrono::milliseconds retry_after) {
   phase_ = phase::failing;
-  failure_ = {std::move(code), std::move(sentence)};
+  failure_ = {std::move(code), std::move(sentence), retry_after};
 }
 
 void resumption::accept(time_point now) {
@@ -94,10 +94,10 @@ void resumption::refuse(const std::string& code, const std::string& sentence, st
   if (phase_ == phase::ended || phase_ == phase::failing) return;
   lost_since_.reset();  // somebody is there
   given_up_ = code == "rank_lost" ? given_up_ + 1 : 0;
-  if (!is_passing(code) || given_up_ >= options_.doors) return fail(code, sentence);
+  if (!is_passing(code) || given_up_ >= options_.doors) return fail(code, sentence, retry_after);
   // What no router has taken yet is asked for once at each door; the client itself may ask again later.
   if (!accepted_ && (failures_ + 1 >= options_.doors || (is_overload(code) && !budget.take())))
-    return fail(code, sentence);
+    return fail(code, sentence, retry_after);
   turn_to_next_door(now);
   if (accepted_) due_ = std::max(due_, now + std::min(retry_after, options_.pause_max));
 }

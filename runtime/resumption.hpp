@@ -37,6 +37,7 @@ class resumption {
     request_key key;
     std::vector<token_id> tokens;  ///< held already
     std::uint64_t text_bytes = 0;  ///< held already
+    bool accepted = false;         ///< by some router, before
   };
   struct rest {
     time_point until;
@@ -44,12 +45,13 @@ class resumption {
   struct failure {
     std::string code;
     std::string sentence;
+    std::chrono::milliseconds retry_after{0};  ///< 0: not said
   };
   using step = std::variant<rest, submission, failure>;
 
-  /// `key` is not none. `tokens` and `text_bytes` are held from an earlier life.
+  /// `key` is not none. `tokens` and `text_bytes` are held from an earlier life, in which it was `accepted`.
   resumption(generation what, request_key key, resumption_options options, time_point now,
-             std::vector<token_id> tokens = {}, std::uint64_t text_bytes = 0);
+             std::vector<token_id> tokens = {}, std::uint64_t text_bytes = 0, bool accepted = false);
 
   /// What is to be done now. A submission or a failure is given once; after a failure nothing more is to be done.
   step next(time_point now);
@@ -82,7 +84,7 @@ class resumption {
   submission make_submission(time_point now) const;
   void ask_at(time_point when);
   void turn_to_next_door(time_point now);
-  void fail(std::string code, std::string sentence);
+  void fail(std::string code, std::string sentence, std::chrono::milliseconds retry_after = {});
   bool keeps_promise(const answer_event& piece) const;
 
   generation what_;

@@ -45,6 +45,8 @@ report 'no sleep in product or tests:' \
 report 'no exit outside apps and examples:' \
   "$(sources 'kernels/*.cpp' 'runtime/*.cpp' 'topology/*.cpp' 'actors/*.cpp' | xargs -r grep -nHE '\b_?exit\(' | grep -v 'send_exit' || true)"
 
+report 'planted bugs that cannot be planted any more:' "$(python3 tools/mutants.py --check)"
+
 # Dead files: every source is in the build, every header is included somewhere.
 if [[ -e build/release/compile_commands.json ]]; then
   built=$(grep -oE '"file": "[^"]+"' build/release/compile_commands.json | cut -d'"' -f4 |

@@ -80,7 +80,8 @@ struct engine_section {
   std::uint64_t kv_blocks = 0;                 ///< per rank, at most 2^24; 0: as many as kv_memory holds
   std::uint32_t max_batch_tokens = 2048;       ///< fed by one step, 1 to 1,048,576
   std::uint32_t max_sequences = 64;            ///< running at once, 1 to 65,536, at most max_batch_tokens
-  std::uint32_t max_queue = 256;               ///< waiting at once, 1 to 1,048,576
+  std::uint32_t max_queue = 4096;              ///< waiting at once, 1 to 1,048,576
+  std::uint32_t max_wait_ms = 2000;            ///< expected before a new request is begun, at most 3,600,000; 0: any
   std::uint32_t context = 0;                   ///< tokens of prompt and answer; 0: as the model says
   std::uint64_t free_memory_spread_bytes = 2ULL << 30;  ///< by how much the free memory of a group's ranks may differ
   std::uint32_t hang_timeout_ms = 2000;                 ///< work pending and no progress, 100 to 3,600,000

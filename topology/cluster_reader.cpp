@@ -348,6 +348,7 @@ void cluster_reader::read_engine(yaml_section& section) {
         fmt::format("a step of {} tokens cannot feed {} sequences; give max_sequences of at most max_batch_tokens",
                     engine.max_batch_tokens, engine.max_sequences));
   part.read_number("max_queue", engine.max_queue, 1, 1 << 20);
+  part.read_number("max_wait", engine.max_wait_ms, 0, 3600000);
   part.read_number("context", engine.context, 0, 1 << 24);
   part.read_number("hang_timeout", engine.hang_timeout_ms, 100, 3600000);
   part.read_size("free_memory_spread", engine.free_memory_spread_bytes, 0, 1ULL << 44);

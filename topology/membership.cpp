@@ -204,7 +204,8 @@ membership::ending membership::find_loss(const group_view& view) const {
     } else if (node->state.boot != member.boot || !state || state->incarnation != member.incarnation) {
       // The report of its end was not heard, but the rank after it may carry the cause.
       const bool told = node->state.boot == member.boot && state && state->cause != loss_cause::none;
-      note({true, false, told ? state->cause : loss_cause::killed, who + " was restarted"});
+      const auto cause = told ? state->cause : loss_cause::killed;
+      note({true, cause == loss_cause::unreachable, cause, who + " was restarted"});
     } else if (state->phase == rank_phase::failed || state->phase >= rank_phase::ended) {
       const bool hearsay = state->cause == loss_cause::unreachable;
       note({true, hearsay, std::max(state->cause, loss_cause::crashed),
@@ -214,6 +215,9 @@ membership::ending membership::find_loss(const group_view& view) const {
   // Whoever heard of the greater generation refuses the smaller one.
   if (generation_of(view.epoch) == lost_generation_)
     note({true, false, loss_cause::unreachable, "its epoch is older than one that was heard of"});
+  // A node that was not heard of until now knows more: the topology actor before this one ended this epoch.
+  if (heard_of(view.name) > view.epoch)
+    note({true, false, loss_cause::unreachable, "a node was told of a later epoch"});
   // That epoch was begun by a topology actor whose state was lost: only a greater one ends it.
   for (const auto& [name, node] : nodes_)
     for (const auto& state : node.state.ranks)
@@ -279,7 +283,7 @@ void membership::finish_start(group_view& view, group_record& record, time_point
   view.message = view.full ? std::string{}
                            : fmt::format("smaller shape: tensor {} x pipeline {} of {} x {}", view.tensor,
                                          view.pipeline, record.spec.tensor, record.spec.pipeline);
-  view.rooted = is_rooted(view, record.spec);
+  view.rooted = is_only_on(view.members.front().node, record.spec);
   record.since = now;
   record.served = true;
 }

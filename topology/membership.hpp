@@ -74,6 +74,11 @@ class membership {
   /// Takes a node or group out of use, or back into it. Returns why not, or an empty string.
   std::string drain(const std::string& node_or_group, bool undo, time_point now);
 
+  /// What operators have taken out of use and not taken back, nodes and groups by name.
+  std::vector<std::string> drained() const;
+  /// The same as an earlier topology actor knew it; what the file does not name is left out.
+  void take_over_drains(const std::vector<std::string>& names);
+
   /// Goes over to another topology file, which find_change_error has nothing against. What is equal in both is not
   /// disturbed; a group that is not in the new one is drained first.
   void change(cluster_file file, time_point now);
@@ -97,6 +102,11 @@ class membership {
     std::uint64_t epoch = 0;
     time_point lease_over;
   };
+  /// A rank of an epoch that an earlier topology actor began.
+  struct former_member {
+    const known_node* node;
+    const rank_state* rank;
+  };
   struct group_record {
     group_spec spec;
     time_point since;  ///< of the present phase
@@ -118,8 +128,9 @@ class membership {
   const rank_state* find_rank(const std::string& node, const std::string& device) const;
   const rank_state* find_rank(const group_member& member) const { return find_rank(member.node, member.device); }
   time_point lease_over(const std::string& node) const;
-  bool is_rooted(const group_view& view, const group_spec& spec) const;
+  bool is_only_on(const std::string& node, const group_spec& spec) const;
   bool is_gone(const leaving_member& old, time_point now) const;
+  std::uint64_t heard_of(const std::string& group) const;
   std::uint64_t load_of(const std::string& group) const;
   bool all_have_seen(std::uint64_t revision) const;
 
@@ -143,6 +154,10 @@ class membership {
   bool will_start(const placement& chosen) const;
   std::string unequal_memory(const placement& chosen) const;
   bool adopt(group_view& view, group_record& record, time_point now);
+  std::vector<former_member> find_former(const std::string& group) const;
+  bool is_whole(const std::vector<former_member>& found) const;
+  bool may_run_unheard(const group_spec& spec, const std::vector<former_member>& found, time_point now) const;
+  void take_up(group_view& view, group_record& record, const std::vector<former_member>& found, time_point now);
   bool await_old_members(group_view& view, group_record& record, time_point now);
   void grow(group_view& view, group_record& record, time_point now);
 

@@ -92,6 +92,24 @@ std::string membership::drain(const std::string& node_or_group, bool undo, time_
   return {};
 }
 
+std::vector<std::string> membership::drained() const {
+  std::vector<std::string> names;
+  for (const auto& name : drained_nodes_)
+    if (file_.find_node(name)) names.push_back(name);  // one that leaves is in no file any more
+  for (const auto& [name, record] : groups_)
+    if (record.drained && !record.leaves) names.push_back(name);
+  return names;
+}
+
+void membership::take_over_drains(const std::vector<std::string>& names) {
+  for (const auto& name : names) {
+    if (auto group = groups_.find(name); group != groups_.end())
+      group->second.drained = true;
+    else if (file_.find_node(name))
+      drained_nodes_.insert(name);
+  }
+}
+
 /// What a drained node is still used for, in words.
 std::string membership::describe_drain(const std::string& node) const {
   std::string users;

@@ -40,7 +40,8 @@ std::string membership::observe(const node_state& state, time_point now) {
       return fmt::format("node {} is already running; stop the other one first", state.node);
   }
   if (state.cluster == file_.cluster) {
-    heard_ = std::max(heard_, state.highest_epoch);
+    for (const auto& heard : state.heard)
+      heard_ = std::max(heard_, heard.epoch);
     for (const auto& rank : state.ranks)
       heard_ = std::max(heard_, rank.epoch);
   }
@@ -132,6 +133,15 @@ void membership::refresh_places(node_view& node) const {
       add(place, false);
   for (const auto& place : file_.spares)
     add(place, true);
+}
+
+/// The greatest epoch of a group that any node has been told of.
+std::uint64_t membership::heard_of(const std::string& group) const {
+  std::uint64_t greatest = 0;
+  for (const auto& [name, node] : nodes_)
+    for (const auto& heard : node.state.heard)
+      if (heard.group == group) greatest = std::max(greatest, heard.epoch);
+  return greatest;
 }
 
 std::uint64_t membership::load_of(const std::string& group) const {

@@ -81,58 +81,85 @@ std::string membership::unequal_memory(const placement& chosen) const {
       static_cast<double>(file_.engine.free_memory_spread_bytes) / mib, chosen.places[least].node);
 }
 
-/// True while the group has to wait: until a group that served before this topology actor is whole, and goes on in its
-/// epoch, or will not be. Then a greater epoch ends what is left of it.
-bool membership::adopt(group_view& view, group_record& record, time_point now) {
-  if (view.epoch != 0) return false;
-  std::uint64_t epoch = 0;
-  std::vector<std::pair<const known_node*, const rank_state*>> found;
+/// The ranks of the greatest epoch that any rank of the group is in, by rank.
+std::vector<membership::former_member> membership::find_former(const std::string& group) const {
+  std::vector<former_member> found;
   for (const auto& [name, node] : nodes_) {
     if (!node.refusal.empty()) continue;
     for (const auto& state : node.state.ranks) {
-      if (state.group != view.name || state.epoch == 0 || state.phase > rank_phase::started) continue;
-      if (state.epoch > epoch) found.clear();
-      epoch = std::max(epoch, state.epoch);
-      if (state.epoch == epoch) found.push_back({&node, &state});
+      if (state.group != group || state.epoch == 0 || state.phase > rank_phase::started) continue;
+      if (!found.empty() && state.epoch < found.front().rank->epoch) continue;
+      if (!found.empty() && state.epoch > found.front().rank->epoch) found.clear();
+      found.push_back({&node, &state});
     }
   }
-  if (epoch == 0) {
-    // Ranks of a node that is not heard of yet may hold a lease of the topology actor before this one.
-    auto unheard = std::any_of(file_.nodes.begin(), file_.nodes.end(),
-                               [this](const auto& node) { return nodes_.count(node.name) == 0; });
-    return !first_ && unheard && now < lease_over({});
-  }
-  std::sort(found.begin(), found.end(), [](auto& a, auto& b) { return a.second->rank < b.second->rank; });
-  const auto& any = *found.front().second;
+  std::sort(found.begin(), found.end(), [](auto& a, auto& b) { return a.rank->rank < b.rank->rank; });
+  return found;
+}
+
+bool membership::is_whole(const std::vector<former_member>& found) const {
+  const auto& any = *found.front().rank;
   bool whole = found.size() == std::uint64_t{any.tensor} * any.pipeline;
   for (std::size_t rank = 0; rank < found.size(); ++rank)
-    whole = whole && found[rank].second->rank == rank && found[rank].second->phase == rank_phase::started;
-  if (whole) {
-    view.epoch = epoch;
-    view.tensor = any.tensor;
-    view.pipeline = any.pipeline;
-    view.full = any.tensor == record.spec.tensor && any.pipeline == record.spec.pipeline;
-    view.members.clear();
-    for (const auto& [node, state] : found)
-      view.members.push_back({state->rank, node->state.node, state->device, node->state.boot, state->incarnation,
-                              state->process, state->door});
-    finish_start(view, record, now);
+    whole = whole && found[rank].rank->rank == rank && found[rank].rank->phase == rank_phase::started;
+  return whole;
+}
+
+/// A node that is not heard of may have ranks in an epoch that nobody here knows, until what the topology actor before
+/// this one granted to it is over; unless all places of the group are on a node that is heard of.
+bool membership::may_run_unheard(const group_spec& spec, const std::vector<former_member>& found,
+                                 time_point now) const {
+  if (found.empty() ? first_ : is_only_on(found.front().node->state.node, spec)) return false;
+  return now < lease_over({}) && std::any_of(file_.nodes.begin(), file_.nodes.end(),
+                                             [this](const auto& node) { return find_node(node.name) == nullptr; });
+}
+
+/// A group that served before this topology actor goes on in its epoch if that is the last one anybody may be in: no
+/// node was told of a later one, and none that is not heard of holds a lease. Otherwise, or when it does not become
+/// whole, a greater epoch ends what is left of it. True while the group has to wait, or goes on.
+bool membership::adopt(group_view& view, group_record& record, time_point now) {
+  if (view.epoch != 0) return false;
+  const auto found = find_former(view.name);
+  if (may_run_unheard(record.spec, found, now)) {
+    view.message = "waiting for nodes that are not heard of, or the end of their leases";
     return true;
   }
-  if (now - record.since <= options_.adoption_grace) {
+  if (found.empty()) return false;
+  const auto epoch = found.front().rank->epoch;
+  const bool over = heard_of(view.name) > epoch;
+  if (!over && is_whole(found)) {
+    take_up(view, record, found, now);
+    return true;
+  }
+  if (!over && now - record.since <= options_.adoption_grace) {
     view.message = "waiting for the other ranks of epoch " + epoch_text(epoch);
     return true;
   }
   if (generation_wanted() != 0) return false;  // and gather says what it waits for
   record.served = true;
   view.epoch = epoch;
-  end_epoch(view, record,
-            {true, false, loss_cause::unreachable, "not all ranks of epoch " + epoch_text(epoch) + " are left"}, now);
+  auto why = over ? fmt::format("epoch {} was over before", epoch_text(epoch))
+                  : fmt::format("not all ranks of epoch {} are left", epoch_text(epoch));
+  end_epoch(view, record, {true, false, loss_cause::unreachable, std::move(why)}, now);
   for (const auto& [node, state] : found)
     record.old.push_back({{state->rank, node->state.node, state->device, node->state.boot, state->incarnation, 0, {}},
                           epoch,
                           lease_over(node->state.node)});
   return true;
+}
+
+void membership::take_up(group_view& view, group_record& record, const std::vector<former_member>& found,
+                         time_point now) {
+  const auto& any = *found.front().rank;
+  view.epoch = any.epoch;
+  view.tensor = any.tensor;
+  view.pipeline = any.pipeline;
+  view.full = any.tensor == record.spec.tensor && any.pipeline == record.spec.pipeline;
+  view.members.clear();
+  for (const auto& [node, state] : found)
+    view.members.push_back({state->rank, node->state.node, state->device, node->state.boot, state->incarnation,
+                            state->process, state->door});
+  finish_start(view, record, now);
 }
 
 /// True when no member of an ended epoch can do anything any more.
@@ -158,12 +185,10 @@ bool membership::await_old_members(group_view& view, group_record& record, time_
   return true;
 }
 
-/// True when only the node that has the group's ranks may ever have them.
-bool membership::is_rooted(const group_view& view, const group_spec& spec) const {
-  const auto& node = view.members.front().node;
-  auto here = [&node](const auto& place) { return place.node == node; };
-  return std::all_of(view.members.begin(), view.members.end(), here) &&
-         std::all_of(spec.ranks.begin(), spec.ranks.end(), here) &&
+/// True when only that node may ever have ranks of the group.
+bool membership::is_only_on(const std::string& node, const group_spec& spec) const {
+  auto here = [&node](const rank_place& place) { return place.node == node; };
+  return std::all_of(spec.ranks.begin(), spec.ranks.end(), here) &&
          std::all_of(file_.spares.begin(), file_.spares.end(), here);
 }
 

@@ -67,16 +67,23 @@ struct group_load {
   friend bool operator==(const group_load&, const group_load&) = default;
 };
 
+/// The greatest epoch of a group that a node has been told of, begun or ended.
+struct heard_epoch {
+  std::string group;
+  std::uint64_t epoch = 0;
+  friend bool operator==(const heard_epoch&, const heard_epoch&) = default;
+};
+
 struct node_state {
   std::string cluster;
   std::string node;
   std::uint64_t boot = 0;  ///< random, one for each start of the node
   std::string version;
-  std::uint64_t fingerprint = 0;    ///< of the topology file's content
-  std::uint64_t model_hash = 0;     ///< of config, tensor names, shapes and sizes
-  bool draining = false;            ///< it is being stopped
-  std::uint64_t revision = 0;       ///< of the view that it and its router act on
-  std::uint64_t highest_epoch = 0;  ///< it ever saw: a topology actor that has lost its generation learns it from here
+  std::uint64_t fingerprint = 0;   ///< of the topology file's content
+  std::uint64_t model_hash = 0;    ///< of config, tensor names, shapes and sizes
+  bool draining = false;           ///< it is being stopped
+  std::uint64_t revision = 0;      ///< of the view that it and its router act on
+  std::vector<heard_epoch> heard;  ///< from here a topology actor learns what the one before it, or its disk, knew
   std::vector<rank_state> ranks;
   std::vector<group_load> loads;  ///< of this node's router
 };
@@ -121,12 +128,15 @@ bool inspect(I& f, group_load& x) {
   return f.object(x).fields(f.field("group", x.group), f.field("live", x.live));
 }
 template <class I>
+bool inspect(I& f, heard_epoch& x) {
+  return f.object(x).fields(f.field("group", x.group), f.field("epoch", x.epoch));
+}
+template <class I>
 bool inspect(I& f, node_state& x) {
-  return f.object(x).fields(f.field("cluster", x.cluster), f.field("node", x.node), f.field("boot", x.boot),
-                            f.field("version", x.version), f.field("fingerprint", x.fingerprint),
-                            f.field("model_hash", x.model_hash), f.field("draining", x.draining),
-                            f.field("revision", x.revision), f.field("highest_epoch", x.highest_epoch),
-                            f.field("ranks", x.ranks), f.field("loads", x.loads));
+  return f.object(x).fields(
+      f.field("cluster", x.cluster), f.field("node", x.node), f.field("boot", x.boot), f.field("version", x.version),
+      f.field("fingerprint", x.fingerprint), f.field("model_hash", x.model_hash), f.field("draining", x.draining),
+      f.field("revision", x.revision), f.field("heard", x.heard), f.field("ranks", x.ranks), f.field("loads", x.loads));
 }
 
 }  // namespace troupe

@@ -19,7 +19,7 @@ std::string find_unlisted(const List& some, const List& others) {
 
 auto as_tuple(const engine_section& x) {
   return std::tie(x.threads, x.block_tokens, x.kv_memory_bytes, x.kv_blocks, x.max_batch_tokens, x.max_sequences,
-                  x.max_queue, x.context, x.free_memory_spread_bytes);
+                  x.max_queue, x.max_wait_ms, x.context, x.free_memory_spread_bytes, x.hang_timeout_ms);
 }
 
 std::string find_changed_setting(const cluster_file& from, const cluster_file& to) {

@@ -52,7 +52,7 @@ constexpr table_row table[] = {
     {"body_too_large", {413, invalid, 0}},
     {"unsupported_media_type", {415, invalid, 0}},
     {"header_too_large", {431, invalid, 0}},
-    {"rate_limited", {429, "rate_limit_error", 1}},
+    {"rate_limit_exceeded", {429, "rate_limit_error", 1}},
     {"too_many_connections", {429, "rate_limit_error", 1}},
     {"overloaded", {503, server, 1}},
     {"aborted", {503, server, 1}},

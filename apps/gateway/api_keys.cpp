@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "apps/gateway/api_keys.hpp"
 
+#include <charconv>
 #include <fstream>
+#include <sstream>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 #include <fmt/format.h>
 #include <openssl/crypto.h>
@@ -17,15 +20,40 @@ api_keys::digest api_keys::hash(std::string_view key) {
   return out;
 }
 
-void api_keys::add(std::string_view key) { digests_.push_back(hash(key)); }
+void api_keys::add(std::string_view key, const key_limits& limits) {
+  digests_.push_back(hash(key));
+  limits_.push_back(limits);
+}
 
-bool api_keys::contains(std::string_view key) const {
+std::optional<std::size_t> api_keys::find(std::string_view key) const {
   const auto wanted = hash(key);
-  bool found = false;
-  for (const auto& candidate : digests_)
-    found |= CRYPTO_memcmp(candidate.data(), wanted.data(), wanted.size()) == 0;
+  std::optional<std::size_t> found;
+  for (std::size_t i = 0; i < digests_.size(); ++i)
+    if (CRYPTO_memcmp(digests_[i].data(), wanted.data(), wanted.size()) == 0) found = i;
   return found;
 }
+
+namespace {
+
+/// Takes a limit, `NAME=NUMBER`. False when it is none, or was given before.
+bool read_limit(std::string_view word, key_limits& limits) {
+  constexpr std::uint32_t limit_max = 1'000'000'000;
+  const std::pair<std::string_view, std::uint32_t key_limits::*> names[] = {
+      {"requests_per_minute=", &key_limits::requests_per_minute},
+      {"tokens_per_minute=", &key_limits::tokens_per_minute},
+      {"concurrent=", &key_limits::concurrent}};
+  for (const auto& [name, member] : names) {
+    if (!word.starts_with(name)) continue;
+    const auto digits = word.substr(name.size());
+    auto& value = limits.*member;
+    if (value != 0) return false;
+    const auto [end, bad] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    return bad == std::errc{} && end == digits.data() + digits.size() && value >= 1 && value <= limit_max;
+  }
+  return false;
+}
+
+}  // namespace
 
 api_keys load_api_keys(const std::filesystem::path& path) {
   std::error_code failure;
@@ -43,10 +71,22 @@ api_keys load_api_keys(const std::filesystem::path& path) {
   for (int number = 1; std::getline(file, line); ++number) {
     if (!line.empty() && line.back() == '\r') line.pop_back();
     if (line.empty() || line.front() == '#') continue;
-    if (line.size() < 16 || line.size() > 512 || line.find_first_of(" \t") != std::string::npos)
+    std::istringstream words(line);
+    std::string key, word;
+    words >> key;
+    if (key.size() < 16 || key.size() > 512 || !line.starts_with(key))
       throw std::runtime_error(
           fmt::format("{}:{}: is no API key; give 16 to 512 characters without spaces", path.string(), number));
-    out.add(line);
+    key_limits limits;
+    while (words >> word)
+      if (!read_limit(word, limits))
+        throw std::runtime_error(
+            fmt::format("{}:{}: a word behind the key is no limit; give requests_per_minute=N, tokens_per_minute=N or "
+                        "concurrent=N, each once, from 1 to 1000000000",
+                        path.string(), number));
+    if (out.contains(key))
+      throw std::runtime_error(fmt::format("{}:{}: this key is there twice; give it once", path.string(), number));
+    out.add(key, limits);
   }
   if (out.empty()) throw std::runtime_error(fmt::format("{}: has no API key; give one a line", path.string()));
   return out;

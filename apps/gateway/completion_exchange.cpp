@@ -120,6 +120,7 @@ void completion_exchange::apply_event(std::size_t index, answer_event event) {
   if (one.finished) return;
   ++one.taken;
   one.finished = event.finish != finish_reason::none;
+  tokens_made_ += event.tokens.size();
   if (event.finish == finish_reason::error)
     return fail({event.error_code.empty() ? "internal" : event.error_code, std::move(event.error), ""});
   if (event.finish == finish_reason::abort)
@@ -192,6 +193,7 @@ void completion_exchange::give_credit() {
 completion_exchange::outcome completion_exchange::conclude(bool written) const {
   outcome out;
   out.used = sum_usage(choices_, request_.choices_per_prompt);
+  out.tokens = out.used.prompt_tokens + std::max<std::uint64_t>(out.used.completion_tokens, tokens_made_);
   out.keep_alive = written && !(error_ && streaming_) && style_.keep_alive;
   if (!written)
     out.ended = client_.stalled() ? "client-stalled" : "client-left";

@@ -38,6 +38,7 @@ class completion_exchange {
     bool keep_alive = false;  ///< the whole answer went out as HTTP wants it
     std::string ended;        ///< for the log: done, an error code, client-left or client-stalled
     usage used;
+    std::uint64_t tokens = 0;  ///< of prompts and answers, those of answers that were broken off included
   };
 
   boost::asio::awaitable<outcome> run();
@@ -73,7 +74,8 @@ class completion_exchange {
   std::shared_ptr<reply_inbox> inbox_;
   std::vector<pending> pending_;
   std::vector<reply_choice> choices_;
-  stream_position sent_;          ///< what the client has with the last event
+  stream_position sent_;  ///< what the client has with the last event
+  std::uint64_t tokens_made_ = 0;
   std::size_t answer_bytes_ = 0;  ///< held for an answer that is not streamed
   bool streaming_ = false;        ///< the header of the stream was sent
   std::optional<api_error> error_;

@@ -4,6 +4,7 @@
 #include <future>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -21,7 +22,10 @@ constexpr std::chrono::seconds abort_time{5};
 
 struct gateway::state {
   state(gateway_options given, completion_service& service)
-      : options(std::move(given)), accepting(context, options, service), drained_future(drained.get_future()) {}
+      : options(std::move(given)),
+        meters(options.keys.limits().begin(), options.keys.limits().end()),
+        accepting(context, options, service, meters),
+        drained_future(drained.get_future()) {}
 
   void run() {
     while (true) {
@@ -36,6 +40,7 @@ struct gateway::state {
   }
 
   const gateway_options options;
+  std::vector<key_meter> meters;  ///< one for each key; belongs to the I/O thread, and outlives what runs there
   boost::asio::io_context context{1};
   listener accepting;
   bool draining = false;  ///< belongs to the I/O thread

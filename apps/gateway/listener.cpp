@@ -24,8 +24,9 @@ constexpr std::chrono::milliseconds accept_retry{100};
 
 }  // namespace
 
-listener::listener(asio::io_context& context, const gateway_options& options, completion_service& service)
-    : context_(context), options_(options), service_(service), acceptor_(context), retry_(context) {
+listener::listener(asio::io_context& context, const gateway_options& options, completion_service& service,
+                   std::vector<key_meter>& meters)
+    : context_(context), options_(options), service_(service), meters_(meters), acceptor_(context), retry_(context) {
   try {
     tcp::resolver resolver(context);
     const auto found = resolver.resolve(options.address, std::to_string(options.port), tcp::resolver::numeric_service);
@@ -80,7 +81,7 @@ const char* listener::find_refusal(const std::string& address) const {
 }
 
 void listener::begin_session(tcp::socket socket, const std::string& address) {
-  auto one = std::make_shared<session>(std::move(socket), options_, service_);
+  auto one = std::make_shared<session>(std::move(socket), options_, service_, meters_);
   sessions_.push_back(one);
   if (!address.empty()) ++per_address_[address];
   auto run = [one]() -> asio::awaitable<void> { co_await one->run(); };

@@ -18,8 +18,9 @@ namespace troupe {
 /// Accepts connections within the limits and knows the sessions that run. Belongs to the I/O thread.
 class listener {
  public:
-  /// Binds and listens. Throws std::runtime_error that names the address.
-  listener(boost::asio::io_context& context, const gateway_options& options, completion_service& service);
+  /// Binds and listens. Throws std::runtime_error that names the address. `meters`: one for each key of the options.
+  listener(boost::asio::io_context& context, const gateway_options& options, completion_service& service,
+           std::vector<key_meter>& meters);
 
   std::uint16_t port() const { return port_; }
   void start();
@@ -43,6 +44,7 @@ class listener {
   boost::asio::io_context& context_;
   const gateway_options& options_;
   completion_service& service_;
+  std::vector<key_meter>& meters_;
   tcp::acceptor acceptor_;
   boost::asio::steady_timer retry_;
   std::uint16_t port_ = 0;

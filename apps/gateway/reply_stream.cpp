@@ -71,7 +71,8 @@ class completion_sink {
     ask(ticket, std::move(order.what), order.credit, {});
   }
 
-  void ask(std::uint64_t ticket, generation what, std::uint32_t credit, std::vector<token_id> tokens) {
+  void ask(std::uint64_t ticket, generation what, std::uint32_t credit, std::vector<token_id> tokens,
+           bool promised = false) {
     troupe::submit message;
     message.ticket = ticket;
     message.what = std::move(what);
@@ -79,6 +80,7 @@ class completion_sink {
     message.credit = credit;
     message.key = completions_.at(ticket).key;
     message.have.tokens = std::move(tokens);
+    message.promised = promised;
     self_
         ->request(agent_, caf::infinite, std::move(message))  // bounded: every request has a deadline
         .then([this, ticket](const accepted& info) { accept(ticket, info); },
@@ -166,7 +168,7 @@ class completion_sink {
       entry.key = old.key;
       entry.tokens = static_cast<std::uint32_t>(old.tokens.size());
       entry.what = old.what;
-      ask(ticket, std::move(old.what), 1, std::move(old.tokens));
+      ask(ticket, std::move(old.what), 1, std::move(old.tokens), true);
       leave(ticket);
     }
   }

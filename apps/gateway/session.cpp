@@ -4,7 +4,6 @@
 #include <array>
 #include <chrono>
 #include <cstring>
-#include <random>
 #include <utility>
 
 #include <boost/beast/core/string.hpp>
@@ -23,11 +22,6 @@ namespace asio = boost::asio;
 namespace http = boost::beast::http;
 
 std::string_view view(boost::beast::string_view text) { return {text.data(), text.size()}; }
-
-std::uint64_t random_bits() {
-  std::random_device device;
-  return (std::uint64_t{device()} << 32) | device();
-}
 
 std::int64_t now_s() {
   return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
@@ -57,6 +51,12 @@ request_key name_of_client(std::string_view authorization, std::string_view name
   return key;
 }
 
+/// The key of an Authorization field; empty when it has none.
+std::string_view key_in(std::string_view authorization) {
+  constexpr std::string_view scheme = "Bearer ";
+  return authorization.starts_with(scheme) ? authorization.substr(scheme.size()) : std::string_view{};
+}
+
 bool is_json(std::string_view type) {
   const auto end = type.find_first_of("; ");
   return boost::beast::iequals(boost::beast::string_view(type.substr(0, end).data(), std::min(end, type.size())),
@@ -65,8 +65,12 @@ bool is_json(std::string_view type) {
 
 }  // namespace
 
-session::session(connection::tcp::socket socket, const gateway_options& options, completion_service& service)
-    : options_(options), service_(service), client_(std::make_shared<connection>(std::move(socket), options.limits)) {}
+session::session(connection::tcp::socket socket, const gateway_options& options, completion_service& service,
+                 std::vector<key_meter>& meters)
+    : options_(options),
+      service_(service),
+      meters_(meters),
+      client_(std::make_shared<connection>(std::move(socket), options.limits)) {}
 
 void session::drain() {
   draining_ = true;
@@ -111,9 +115,7 @@ asio::awaitable<bool> session::wait_for_request() {
 std::optional<api_error> session::check_header(const http_header& header) {
   const auto route = find_route(view(header.target()));
   if (route.needs_key() && !options_.keys.empty()) {
-    constexpr std::string_view scheme = "Bearer ";
-    const auto given = view(header[http::field::authorization]);
-    if (!given.starts_with(scheme) || !options_.keys.contains(given.substr(scheme.size())))
+    if (!options_.keys.contains(key_in(view(header[http::field::authorization]))))
       return api_error{"invalid_api_key", "the API key is missing or wrong; send Authorization: Bearer KEY", ""};
   }
   if (route.what == route_kind::unknown)
@@ -143,7 +145,7 @@ asio::awaitable<bool> session::handle(http_request request) {
   const auto route = find_route(view(request.target()));
   bool open = style.keep_alive;
   if (route.what == route_kind::chat || route.what == route_kind::completions) {
-    style.request_id = fmt::format("{:016x}", random_bits());
+    style.request_id = to_string(make_request_key());
     const auto api = route.what == route_kind::chat ? completion_api::chat : completion_api::text;
     const bool whole = co_await complete(api, request, style);
     open = whole && style.keep_alive;
@@ -164,7 +166,7 @@ asio::awaitable<bool> session::complete(completion_api api, const http_request& 
     co_return true;
   }
   auto& name = std::get<completion_name>(named);
-  style.key = to_string(name.from.key);
+  style.request_id = style.key = to_string(name.from.key);
   style.contract = model.contract;
   auto parsed = parse_completion_request(api, request.body(), model, seed_of(name.from.key));
   if (auto* error = std::get_if<api_error>(&parsed)) {
@@ -181,6 +183,15 @@ asio::awaitable<bool> session::complete(completion_api api, const http_request& 
                 style);
     co_return true;
   }
+  std::optional<metered_request> metered;
+  if (auto* meter = meter_of(request)) {
+    if (auto over = meter->begin(connection::clock::now())) {
+      reply_error(*over, style);
+      log(fmt::format("http-refused request={} code={}", style.request_id, over->code));
+      co_return true;
+    }
+    metered.emplace(*meter);
+  }
   // HTTP/1.0 knows no chunks: the end of the connection is then the end of the stream.
   if (checked.stream && !style.chunked) style.keep_alive = false;
   reply_context context;
@@ -194,9 +205,15 @@ asio::awaitable<bool> session::complete(completion_api api, const http_request& 
   completion_exchange exchange(*client_, service_, options_.limits, std::move(checked), std::move(name),
                                std::move(context), style);
   const auto outcome = co_await exchange.run();
+  if (metered) metered->tokens = outcome.tokens;
   log(fmt::format("http-completion request={} ended={} prompt-tokens={} completion-tokens={}", style.request_id,
                   outcome.ended, outcome.used.prompt_tokens, outcome.used.completion_tokens));
   co_return outcome.keep_alive;
+}
+
+key_meter* session::meter_of(const http_request& request) {
+  const auto number = options_.keys.find(key_in(view(request[http::field::authorization])));
+  return number ? &meters_.at(*number) : nullptr;
 }
 
 /// The client's own name for its request (Idempotency-Key), or that of a stream it takes up again (Last-Event-ID), or a

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "apps/gateway/asio.hpp"
 #include "apps/gateway/completion_exchange.hpp"
@@ -13,6 +14,7 @@
 #include "apps/gateway/gateway_options.hpp"
 #include "apps/gateway/http_reply.hpp"
 #include "apps/gateway/http_request.hpp"
+#include "apps/gateway/key_meter.hpp"
 #include "apps/gateway/openai_request.hpp"
 
 namespace troupe {
@@ -20,7 +22,9 @@ namespace troupe {
 /// One client's connection as one coroutine: read a request, handle it, write what comes back, until one side ends.
 class session : public std::enable_shared_from_this<session> {
  public:
-  session(connection::tcp::socket socket, const gateway_options& options, completion_service& service);
+  /// `meters`: one for each key of the options.
+  session(connection::tcp::socket socket, const gateway_options& options, completion_service& service,
+          std::vector<key_meter>& meters);
 
   boost::asio::awaitable<void> run();
 
@@ -34,6 +38,7 @@ class session : public std::enable_shared_from_this<session> {
   std::optional<api_error> check_header(const http_header& header);
   boost::asio::awaitable<bool> handle(http_request request);
   boost::asio::awaitable<bool> complete(completion_api api, const http_request& request, reply_style style);
+  key_meter* meter_of(const http_request& request);
   std::variant<completion_name, api_error> name_request(const http_request& request) const;
   void reply(int status, const std::string& body, const reply_style& style);
   void reply_error(const api_error& error, const reply_style& style);
@@ -43,6 +48,7 @@ class session : public std::enable_shared_from_this<session> {
 
   const gateway_options& options_;
   completion_service& service_;
+  std::vector<key_meter>& meters_;
   std::shared_ptr<connection> client_;
   bool draining_ = false;
 };

@@ -14,7 +14,9 @@
 namespace troupe {
 namespace {
 
-constexpr const char* file_name = "generation";
+constexpr const char* generation_name = "generation";
+constexpr const char* drained_name = "drained";
+constexpr std::size_t names_max = 512;  // all nodes and all groups of a topology file
 
 class descriptor {
  public:
@@ -49,13 +51,17 @@ class descriptor {
 
 }  // namespace
 
-std::uint64_t file_generation_store::load() {
-  const auto path = folder_ / file_name;
+bool file_generation_store::exists(const char* name) const {
   std::error_code error;
-  if (!std::filesystem::exists(path, error)) {
-    if (error) throw std::runtime_error(fmt::format("{} cannot be looked at: {}", path.string(), error.message()));
-    return 0;
-  }
+  const auto path = folder_ / name;
+  const auto found = std::filesystem::exists(path, error);
+  if (error) throw std::runtime_error(fmt::format("{} cannot be looked at: {}", path.string(), error.message()));
+  return found;
+}
+
+std::uint64_t file_generation_store::load() {
+  if (!exists(generation_name)) return 0;
+  const auto path = folder_ / generation_name;
   std::string text;
   std::getline(std::ifstream{path}, text);
   std::uint64_t generation = 0;
@@ -70,14 +76,36 @@ std::uint64_t file_generation_store::load() {
 }
 
 void file_generation_store::store(std::uint64_t generation) {
+  write(generation_name, std::to_string(generation) + "\n");
+}
+
+std::vector<std::string> file_generation_store::load_drained() {
+  if (!exists(drained_name)) return {};
+  const auto path = folder_ / drained_name;
+  std::ifstream file{path};
+  if (!file) throw std::runtime_error(fmt::format("{} cannot be read", path.string()));
+  std::vector<std::string> names;
+  for (std::string name; names.size() < names_max && std::getline(file, name);)
+    names.push_back(name);
+  return names;
+}
+
+void file_generation_store::store_drained(const std::vector<std::string>& names) {
+  std::string text;
+  for (const auto& name : names)
+    text += name + "\n";
+  write(drained_name, text);
+}
+
+void file_generation_store::write(const char* name, const std::string& text) const {
   std::error_code error;
   std::filesystem::create_directories(folder_, error);
   if (error) throw std::runtime_error(fmt::format("{} could not be made: {}", folder_.string(), error.message()));
-  const auto path = folder_ / file_name;
-  const auto draft = folder_ / (std::string{file_name} + ".new");
+  const auto path = folder_ / name;
+  const auto draft = folder_ / (std::string{name} + ".new");
   {
     descriptor file{draft, O_WRONLY | O_CREAT | O_TRUNC, 0600};
-    file.write(std::to_string(generation) + "\n");
+    file.write(text);
     file.flush();
   }
   std::filesystem::rename(draft, path, error);

@@ -27,6 +27,7 @@ cluster_file make_file(const local_cluster_options& options) {
   file.weights = options.weights;
   file.isolation = isolation_mode::thread;
   file.engine = options.engine;
+  file.engine.max_wait_ms = 0;  // there is one user, and it waits
   file.nodes.push_back({"local", {"127.0.0.1", 0}, std::nullopt, {}});
   group_spec group;
   group.name = "g0";

@@ -77,6 +77,7 @@ scheduler_options scheduling_of(const cluster_file& file, const model_bundle& mo
   options.max_sequences = file.engine.max_sequences;
   options.max_batch_tokens = file.engine.max_batch_tokens;
   options.max_queue = file.engine.max_queue;
+  options.max_wait_ms = file.engine.max_wait_ms;
   options.eos_ids = model.config.eos_ids;
   return options;
 }

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/scheduler/admission.hpp"
 
+#include <algorithm>
+#include <cmath>
+
 #include <fmt/format.h>
 
 #include "runtime/scheduler/stop_rule.hpp"
@@ -23,6 +26,8 @@ std::string to_string(refusal x) {
       return "never_fits";
     case refusal::duplicate:
       return "duplicate";
+    case refusal::would_wait:
+      return "would_wait";
     case refusal::nothing_left:
       return "nothing_left";
   }
@@ -68,6 +73,21 @@ admission judge_size(const generation_request& request, const scheduler_options&
 }
 
 }  // namespace
+
+admission judge_wait(const expected_wait& wait, const expected_wait& least, std::uint32_t max_wait_ms,
+                     const scheduler_stats& now) {
+  const auto bound = 1000.0 * max_wait_ms;
+  if (wait.us <= bound) return {};
+  admission out;
+  out.reason = refusal::would_wait;
+  out.retry_after_us = static_cast<std::uint64_t>(std::ceil(wait.us - bound));
+  out.closed_us = static_cast<std::uint64_t>(std::max(0.0, least.us - bound));
+  out.sentence = fmt::format(
+      "it would wait {:.0f} ms for {}, and {} ms is the bound (max_wait): {} sequences run and {} requests wait; try "
+      "again in {:.0f} ms",
+      wait.us / 1000, to_string(wait.cause), max_wait_ms, now.running, now.waiting, (wait.us - bound) / 1000);
+  return out;
+}
 
 admission judge(const generation_request& request, const scheduler_options& options) {
   if (auto answer = judge_form(request); !answer.accepted()) return answer;

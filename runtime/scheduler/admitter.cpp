@@ -56,6 +56,7 @@ sequence& admitter::start(turn key, block_table table) {
   draft_.start(*started);
   state_.kv.grow(started->table, started->known());
   state_.totals.prefix_tokens_reused += started->fed;
+  state_.pace.note_start(started->known(), started->fed);
   return state_.running.add(std::move(started));
 }
 

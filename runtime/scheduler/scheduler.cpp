@@ -13,6 +13,7 @@
 #include "runtime/cache/invariant_error.hpp"
 #include "runtime/scheduler/decode_turn.hpp"
 #include "runtime/scheduler/give_way.hpp"
+#include "runtime/scheduler/load_before.hpp"
 #include "runtime/scheduler/plan_draft.hpp"
 #include "runtime/scheduler/prefill_turn.hpp"
 #include "runtime/scheduler/stop_rule.hpp"
@@ -26,11 +27,18 @@ scheduler_options checked(scheduler_options options) {
   return options;
 }
 
+double prompt_tokens_of(const flight& step) {
+  double tokens = 0;
+  for (const auto& share : step.shares)
+    if (share.tokens > 1 || !share.sample) tokens += share.tokens;
+  return tokens;
+}
+
 }  // namespace
 
 scheduler::scheduler(scheduler_options options) : state_(checked(std::move(options))) {}
 
-admission scheduler::enqueue(generation_request request) {
+admission scheduler::enqueue(generation_request request, const entry_terms& terms) {
   auto answer = judge(request, state_.options);
   if (answer.accepted() && (state_.waiting.contains(request.id) || state_.running.find(request.id) != nullptr ||
                             state_.trial.contains(request.id)))
@@ -39,6 +47,7 @@ admission scheduler::enqueue(generation_request request) {
   if (answer.accepted() && queued >= state_.options.max_queue)
     answer = {refusal::queue_full,
               fmt::format("{} requests wait and at most {} may", queued, state_.options.max_queue)};
+  if (answer.accepted()) answer = judge_load(request, terms);
   ++(answer.accepted() ? state_.totals.requests_accepted : state_.totals.requests_refused);
   if (answer.accepted() && request.trial_until != 0) {
     state_.trial.suspects.push_back(std::move(request));
@@ -47,6 +56,25 @@ admission scheduler::enqueue(generation_request request) {
     state_.waiting.insert({request.priority, resumed, ++state_.arrivals}, std::move(request));
   }
   return answer;
+}
+
+/// Nobody watches a background request (of negative priority), and an accepted or a moved one has its promise.
+admission scheduler::judge_load(const generation_request& request, const entry_terms& terms) const {
+  const auto bound = state_.options.max_wait_ms;
+  const bool resumed = request.tokens.size() > request.prompt_tokens;
+  if (bound == 0 || terms.promised || resumed || request.priority < 0 || request.trial_until != 0) return {};
+  auto pace = state_.pace.figures();
+  const auto age = static_cast<double>(terms.step_age_us);
+  if (pace.token_us <= 0) pace.token_us = pace.step_us = age;  // the first step is still under way
+  auto load = load_before(state_, request);
+  const auto due = state_.in_flight.empty() ? 0.0 : prompt_tokens_of(state_.in_flight.front()) * pace.prompt_us;
+  load.overdue_us = std::max(0.0, age - pace.step_us - due);
+  const auto scale = 1000.0 * bound;
+  const auto wait = expect_wait(load, load_of(state_, request), pace, scale);
+  if (wait.us <= scale) return {};
+  load.prompt_tokens_ahead = 0;
+  constexpr waiting_load smallest{.prompt_tokens = 1, .tokens = 1, .may_stop = false, .blocks = 1};
+  return judge_wait(wait, expect_wait(load, smallest, pace, scale), bound, stats());
 }
 
 abort_result scheduler::abort(request_id request) {
@@ -62,6 +90,7 @@ abort_result scheduler::take_out(request_id request) {
     return abort_result::ended;
   }
   auto* running = state_.running.find(request);
+  if (running != nullptr) state_.pace.note_token(true);
   if (running == nullptr) {
     if (!state_.waiting.erase(request)) return abort_result::unknown;
   } else if (running->steps_in_flight > 0) {
@@ -107,13 +136,14 @@ void scheduler::check_when_idle() {
   if (std::exchange(steps_checked_, state_.totals.steps) != state_.totals.steps) check_invariants(state_);
 }
 
-step_outcome scheduler::complete(const step_result& result) {
+step_outcome scheduler::complete(const step_result& result, std::uint64_t took_us) {
   if (state_.in_flight.empty())
     throw result_error(
         fmt::format("a result is of step {} in epoch {}, and no step is in flight", result.step, result.epoch.value));
   check_result(state_.in_flight.front(), result);
   const auto flight = std::move(state_.in_flight.front());
   state_.in_flight.pop_front();
+  note_pace(flight, took_us);
 
   step_outcome outcome;
   auto sampled = result.sampled.begin();
@@ -130,10 +160,26 @@ step_outcome scheduler::complete(const step_result& result) {
   return outcome;
 }
 
+void scheduler::note_pace(const flight& done, std::uint64_t took_us) {
+  if (took_us == 0) return;
+  std::size_t fed = 0, decoding = 0;
+  for (const auto& share : done.shares)
+    fed += share.sample ? 1U : 0U;
+  for (const auto& each : state_.running.by_turn())
+    decoding += each->phase == sequence_phase::running && !each->prefilling() ? 1U : 0U;
+  // Micro-batches take turns: a sequence is in one of several plans.
+  const auto turns = state_.options.feed_sampled ? 1 : state_.options.plans_in_flight;
+  const auto rounds = fed == 0 ? 1.0 : static_cast<double>(decoding) / static_cast<double>(fed);
+  state_.pace.note_step(static_cast<double>(took_us), prompt_tokens_of(done),
+                        std::clamp(rounds, 1.0, static_cast<double>(turns)));
+}
+
 /// Before a suspect's turn everything in flight comes to rest; in its turn nothing else runs.
 bool scheduler::may_plan() {
   auto& trial = state_.trial;
   if (trial.phase == trial_phase::none && !trial.suspects.empty()) trial.phase = trial_phase::emptying;
+  // The last suspect was given up before its turn: nobody would ask any more, and everything waits.
+  if (trial.phase == trial_phase::emptying && trial.suspects.empty()) trial.phase = trial_phase::none;
   return trial.phase == trial_phase::none || trial.phase == trial_phase::running;
 }
 
@@ -201,6 +247,7 @@ void scheduler::take_token(sequence& from, const sampled_token& sampled, step_ou
   } else if (from.known() >= from.limit) {
     finish = finish_reason::length;
   }
+  if (may_stop(from.request.stops, state_.options.eos_ids)) state_.pace.note_token(finish == finish_reason::stop);
   outcome.updates.push_back(
       {from.request.id, {{sampled.position, sampled.token, sampled.logprob, sampled.top}}, finish, from.reused});
   if (finish == finish_reason::none) return;

@@ -31,7 +31,8 @@ class scheduler {
   /// Throws std::invalid_argument naming the option that is out of range.
   explicit scheduler(scheduler_options options);
 
-  admission enqueue(generation_request request);
+  /// A new request is refused, too, when it would have to wait for longer than max_wait_ms before it is begun.
+  admission enqueue(generation_request request, const entry_terms& terms = {});
 
   /// The request gets no further token, and its blocks are free once no step in flight uses them.
   abort_result abort(request_id request);
@@ -40,7 +41,8 @@ class scheduler {
   std::optional<step_plan> plan();
 
   /// Takes the result of the oldest plan in flight. Throws result_error when it is not that.
-  step_outcome complete(const step_result& result);
+  /// `took_us`: since the result before it, or since the plan where there was none to wait for; 0: not known.
+  step_outcome complete(const step_result& result, std::uint64_t took_us = 0);
 
   /// A question for the owner of a suspect, once; nothing more is planned until answer_trial().
   std::optional<trial_question> ask_trial();
@@ -59,6 +61,8 @@ class scheduler {
 
  private:
   abort_result take_out(request_id request);
+  admission judge_load(const generation_request& request, const entry_terms& terms) const;
+  void note_pace(const flight& done, std::uint64_t took_us);
   bool may_plan();
   void begin_trial(generation_request suspect);
   void note_trial();

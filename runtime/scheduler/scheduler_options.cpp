@@ -21,6 +21,7 @@ std::string find_error(const scheduler_options& options) {
       {"max_batch_tokens", options.max_batch_tokens, 1, greatest},
       {"max_chunk_tokens", options.max_chunk_tokens, 0, greatest},
       {"max_queue", options.max_queue, 1, greatest},
+      {"max_wait_ms", options.max_wait_ms, 0, 3'600'000},
       {"plans_in_flight", options.plans_in_flight, 1, 64},
       {"the tokens that all blocks hold", std::uint64_t{options.blocks} * options.block_tokens, 1, greatest - 1}};
   for (const auto& [name, value, low, high] : ranges)

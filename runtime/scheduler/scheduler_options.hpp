@@ -19,6 +19,7 @@ struct scheduler_options {
   std::uint32_t max_batch_tokens = 8192;  ///< most tokens fed by one step
   std::uint32_t max_chunk_tokens = 0;     ///< most prompt tokens of one sequence in a step; 0: as many as the budget
   std::uint32_t max_queue = 1024;         ///< most requests that wait; one more is refused
+  std::uint32_t max_wait_ms = 0;          ///< expected until a new request is begun, or it is refused; 0: no bound
   std::vector<token_id> eos_ids;          ///< any of them ends a sequence that does not ignore them
   std::uint32_t plans_in_flight = 1;      ///< plans made before the first one's result must be known; at most 64
   /// False: a sequence whose sampled token is not known yet is in no further plan; a pipeline of n stages uses this

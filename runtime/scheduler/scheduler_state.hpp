@@ -8,6 +8,7 @@
 
 #include "runtime/cache/kv_cache.hpp"
 #include "runtime/scheduler/flight.hpp"
+#include "runtime/scheduler/pace.hpp"
 #include "runtime/scheduler/running_set.hpp"
 #include "runtime/scheduler/scheduler_options.hpp"
 #include "runtime/scheduler/scheduler_stats.hpp"
@@ -30,6 +31,7 @@ struct scheduler_state {
   std::deque<flight> in_flight;    ///< oldest first
   std::vector<sequence_id> ended;  ///< sequences gone since the last plan, which the next plan tells the ranks
   scheduler_stats totals;          ///< the counters only
+  troupe::pace pace;
   std::uint64_t arrivals = 0;
   std::uint64_t sequences = 0;
 };

@@ -33,9 +33,10 @@ class Faults(TestCase):
         self.assertGreaterEqual(request["moves"], 1)
         return self.trace(running, request["request"])
 
-    def assert_recovery(self, trace, lost, cause):
+    def assert_recovery(self, trace, lost, *causes):
         recovery = trace["recoveries"][0]
-        self.assertEqual((recovery["lost"], recovery["cause"]), (lost, cause), recovery)
+        self.assertEqual(recovery["lost"], lost, recovery)
+        self.assertIn(recovery["cause"], causes, recovery)
         times = [
             recovery[name]
             for name in ("noticed_ns", "fenced_ns", "assigned_ns", "ready_ns", "serves_ns", "enqueued_ns", "resumed_ns")
@@ -46,7 +47,8 @@ class Faults(TestCase):
     def test_a_killed_rank_is_named_in_the_trace_of_the_answer_that_survived_it(self):
         running = self.enter(model=LONG_MODEL, tensor=2)
         trace = self.ask_until_lost(running, "kill", "g0/1")
-        self.assert_recovery(trace, "g0/1", "killed")
+        # Its peer may tell of it so early that the node ends it before its own end is seen.
+        self.assert_recovery(trace, "g0/1", "killed", "unreachable")
         hops = [event["hop"] for event in trace["events"]]
         for hop in ("submitted", "tokenized", "enqueued", "admitted", "moved", "resumed", "finished"):
             self.assertIn(hop, hops)

@@ -15,6 +15,7 @@ from cluster import (
     long_answer,
     main,
     topology,
+    troupe,
     wait_until,
 )
 
@@ -101,6 +102,13 @@ class Gateway(TestCase):
         self.assertEqual((choice["index"], choice["finish_reason"]), (0, "stop"))
         usage = reply["usage"]
         self.assertEqual(usage["total_tokens"], usage["prompt_tokens"] + usage["completion_tokens"])
+
+    def test_the_request_id_of_an_answer_is_one_that_trace_knows(self):
+        _, headers, _ = request(self.node, "POST", "/v1/chat/completions", chat_body())
+        trace = troupe("trace", "--json", "--node", self.node.address, headers["X-Request-Id"]).json()
+        hops = [event["hop"] for event in trace["events"]]
+        for hop in ("submitted", "admitted", "finished"):
+            self.assertIn(hop, hops)
 
     def test_a_stream_has_the_whole_answer_and_ends_with_done(self):
         stream = Stream(self.node, chat_body(stream_options={"include_usage": True}))

@@ -109,6 +109,33 @@ class Membership(TestCase):
         troupe("drain", "g1", "--undo", "--node", cluster.node.address)
         cluster.wait_for_status(serving, "all groups serve")
 
+    def test_what_is_drained_stays_so_when_the_first_node_starts_again_and_what_was_taken_back_does_not(self):
+        cluster = self.enterContext(Cluster(topology(nodes="ab"))).start()
+        cluster.wait_for_status(serving, "all groups serve")
+
+        def start_first_again():
+            cluster.nodes["a"].signal(signal.SIGKILL)
+            cluster.nodes["a"].wait_end()
+            cluster.begin("a").wait_ready()
+
+        troupe("drain", "g1", "--node", cluster.nodes["a"].address, limit=90)
+        start_first_again()
+        cluster.wait_for_status(lambda s: s["groups"][0]["phase"] == "serving", "g0 serves", node=cluster.nodes["a"])
+        self.assertIn("drain-taken-over name=g1", cluster.nodes["a"].log())
+        cluster.wait_for_status(lambda s: s["groups"][1]["phase"] == "drained", "g1 is drained", node=cluster.nodes["a"])
+        self.assertEqual(cluster.ask(QUESTION).text, ANSWER)
+        troupe("drain", "g1", "--undo", "--node", cluster.nodes["a"].address)
+        start_first_again()
+        cluster.wait_for_status(serving, "all groups serve", node=cluster.nodes["a"])
+
+    def test_a_drain_that_cannot_be_written_down_is_refused(self):
+        cluster = self.enterContext(Cluster(topology(nodes="ab"))).start()
+        cluster.wait_for_status(serving, "all groups serve")
+        (cluster.folder / "a.state" / "drained.new").mkdir()
+        refused = troupe("drain", "g1", "--node", cluster.nodes["a"].address, expect=None)
+        self.assert_one_error(refused, "would be forgotten", "drained.new")
+        self.assertEqual(cluster.group("g1")["phase"], "serving")
+
     def test_a_node_whose_group_has_nowhere_to_go_is_not_drained(self):
         cluster = self.enter_cluster()
         result = troupe("drain", "a", "--node", cluster.node.address, expect=None)

@@ -37,6 +37,9 @@ class deterministic_system {
     }
   }
 
+  /// Lets `span` pass inside the handling of a message, as work does that takes so long; nothing comes due by it yet.
+  void work_for(std::chrono::milliseconds span) { coordinator_.clock().current_time += span; }
+
   /// Handles messages one at a time until `reached` holds. False when none were left first.
   template <class Predicate>
   bool run_until(Predicate reached) {

@@ -18,8 +18,8 @@ rehearsal::rehearsal(scheduler_options options)
              .max_sequences = options.max_sequences,
              .max_batch_tokens = options.max_batch_tokens}) {}
 
-admission rehearsal::enqueue(generation_request request) {
-  auto answer = scheduler_.enqueue(request);
+admission rehearsal::enqueue(generation_request request, const entry_terms& terms) {
+  auto answer = scheduler_.enqueue(request, terms);
   const auto id = request.id;
   if (answer.accepted()) performances_[id] = {.request = std::move(request), .output = {}, .steps = {}};
   return answer;
@@ -40,11 +40,11 @@ const step_plan* rehearsal::plan() {
   return &*last_plan_;
 }
 
-bool rehearsal::complete() {
+bool rehearsal::complete(std::uint64_t took_us) {
   if (results_.empty()) return false;
   const auto result = std::move(results_.front());
   results_.pop_front();
-  const auto outcome = scheduler_.complete(result);
+  const auto outcome = scheduler_.complete(result, took_us);
   rank_.completed(result.step);
   for (const auto& update : outcome.updates) {
     auto& seen = performances_.at(update.request);

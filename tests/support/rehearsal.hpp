@@ -28,14 +28,14 @@ class rehearsal {
 
   explicit rehearsal(scheduler_options options);
 
-  admission enqueue(generation_request request);
+  admission enqueue(generation_request request, const entry_terms& terms = {});
   abort_result abort(request_id request);
 
   /// Plans one step and runs it on the rank; the result waits for complete(). Null when there is no plan.
   const step_plan* plan();
 
-  /// Delivers the oldest result. False when there is none.
-  bool complete();
+  /// Delivers the oldest result, of a step that took so long. False when there is none.
+  bool complete(std::uint64_t took_us = 0);
 
   /// Plans as much as may be in flight, then completes one. False when there was nothing to do.
   bool step();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/support/simulated_cluster.hpp"
 
+#include <algorithm>
 #include <optional>
 
 #include "actors/detokenizer.hpp"
@@ -29,8 +30,8 @@ cluster_file make_file(const simulated_cluster_options& options) {
   return file;
 }
 
-rank_recipe make_recipe(const simulated_cluster_options& options) {
-  return [options, file = make_file(options)](const rank_start& start, const node_actor&) {
+rank_recipe make_recipe(simulated_cluster& cluster, const simulated_cluster_options& options) {
+  return [&cluster, options, file = make_file(options)](const rank_start& start, const node_actor&) {
     rank_parts parts;
     parts.detached = false;
     parts.options.identity.node = "a";
@@ -41,12 +42,16 @@ rank_recipe make_recipe(const simulated_cluster_options& options) {
     scheduling.context_length = options.context;
     scheduling.max_batch_tokens = 64;
     scheduling.max_queue = options.max_queue;
-    parts.make_executor = [options, start](const group_view& view) {
+    scheduling.max_sequences = std::min(options.max_sequences, scheduling.max_batch_tokens);
+    scheduling.max_wait_ms = options.max_wait_ms;
+    parts.make_executor = [&cluster, options, start](const group_view& view) {
       auto rank = view.find_member("a", start.device)->rank;
       auto scripted = options.ranks ? options.ranks({view.name, rank, start.incarnation}) : scripted_options{};
       scripted.vocabulary_size = static_cast<std::size_t>(options.vocabulary_size);
       scripted.blocks = options.blocks;
       scripted.samples = rank == view.sampling_rank();
+      if (options.step.count() > 0 && !scripted.before_step)
+        scripted.before_step = [&cluster, span = options.step](const step_plan&) { cluster.work_for(span); };
       return std::make_unique<scripted_executor>(scripted);
     };
     return parts;
@@ -67,6 +72,7 @@ caf::behavior note_answers(caf::event_based_actor* self, std::shared_ptr<simulat
           [view](const caf::error& reason) {
             view->refusal = code_name(reason);
             view->refusal_sentence = describe(reason);
+            view->retry_after = retry_after(reason);
           });
   return {[view](const answer& piece) {
     for (const auto& token : piece.event.tokens)
@@ -143,7 +149,7 @@ simulated_cluster::simulated_cluster(simulated_cluster_options options) : option
   router = routers.front();
   auto all_routers = system.spawn(fan_out, routers);
   auto file = make_file(options_);
-  auto launcher = std::make_shared<thread_launcher>(system, make_recipe(options_));
+  auto launcher = std::make_shared<thread_launcher>(system, make_recipe(*this, options_));
   node_options node_settings;
   node_settings.name = "a";
   node = system.spawn<node_impl>(file, node_settings, launcher, all_routers);
@@ -253,8 +259,8 @@ Result ask(simulated_cluster& cluster, const Handle& actor, Message message) {
 router_status simulated_cluster::router_state(std::uint32_t at) {
   return ask<router_status>(*this, routers.at(at), get_status{});
 }
-group_statistics simulated_cluster::group_state() {
-  return ask<group_statistics>(*this, node, get_group_statistics{"g0"});
+group_statistics simulated_cluster::group_state(const std::string& group) {
+  return ask<group_statistics>(*this, node, get_group_statistics{group});
 }
 cluster_view simulated_cluster::cluster_state() { return ask<node_status>(*this, node, get_status{}).view; }
 

@@ -31,6 +31,9 @@ struct simulated_cluster_options {
   std::uint32_t groups = 1;
   std::uint32_t blocks = 256;
   std::uint32_t max_queue = 64;
+  std::uint32_t max_sequences = 256;
+  std::uint32_t max_wait_ms = 0;
+  std::chrono::milliseconds step{0};  ///< how long each step of an engine takes; all engines share one thread
   std::uint32_t context = 512;
   std::int32_t vocabulary_size = 1000;
   std::uint32_t routers = 1;  ///< all of them know all groups
@@ -48,6 +51,7 @@ class simulated_cluster : public deterministic_system {
     bool accepted = false;
     std::string refusal;  ///< code of the error that `submit` was answered with
     std::string refusal_sentence;
+    std::chrono::milliseconds retry_after{0};
     request_id request;
     std::vector<token_id> tokens;
     std::vector<answer_event> events;
@@ -74,7 +78,7 @@ class simulated_cluster : public deterministic_system {
   std::vector<token_id> foretold(std::vector<token_id> prompt, std::size_t count) const;
 
   router_status router_state(std::uint32_t at = 0);
-  group_statistics group_state();
+  group_statistics group_state(const std::string& group = "g0");
   cluster_view cluster_state();
 
   router_actor router;  ///< the first of them

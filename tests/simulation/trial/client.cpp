@@ -18,8 +18,9 @@ struct planned_request {
   instant when;
   generation what;
   std::uint32_t credit = 32;
-  span pause{};         ///< before each grant; zero: none
-  span cancel_after{};  ///< zero: never
+  span pause{};          ///< before each grant; zero: none
+  span cancel_after{};   ///< zero: never
+  bool follows = false;  ///< goes on from the last answer, as the next turn of a conversation does
 };
 
 generation draw_generation(random_stream& random, const trial_options& options) {
@@ -39,6 +40,8 @@ generation draw_generation(random_stream& random, const trial_options& options) 
 
 std::vector<planned_request> draw_requests(const trial_options& options, std::uint64_t client) {
   random_stream random{options.seed, fmt::format("workload {}", client)};
+  random_stream turns{options.seed, fmt::format("conversation {}", client)};
+  const bool talks = turns.chance(0.3);
   std::vector<planned_request> result;
   for (std::uint64_t i = 0; i < options.requests; ++i) {
     planned_request request;
@@ -51,6 +54,7 @@ std::vector<planned_request> draw_requests(const trial_options& options, std::ui
     auto cancels = random.below(100) < options.cancels;
     auto patience = us(random.between(1, 500'000));
     if (cancels) request.cancel_after = patience;
+    request.follows = talks && turns.chance(0.7);
     if (request.when < beginning + ms(options.busy())) result.push_back(std::move(request));
   }
   if (client != 0) return result;
@@ -101,8 +105,21 @@ class client_actor {
     agent_ = home_->system().spawn<resumer_impl>(std::move(options));
   }
 
-  void submit_request(const planned_request& plan) {
+  /// A prompt that begins with the last answer and what led to it: what a group's cache may still have.
+  void follow_last(std::vector<token_id>& prompt) const {
+    constexpr std::size_t longest = 160;
+    if (last_ == nullptr || last_->error_code == "poison" || last_->prompt.size() > longest) return;
+    if (static_cast<std::uint64_t>(last_->prompt.front()) >= options_.vocabulary - poison_markers) return;
+    auto whole = last_->prompt;
+    for (const auto& token : last_->tokens)
+      whole.push_back(token.token);
+    whole.insert(whole.end(), prompt.begin(), prompt.end());
+    prompt = std::move(whole);
+  }
+
+  void submit_request(planned_request plan) {
     auto ticket = ++tickets_;
+    if (plan.follows) follow_last(plan.what.prompt.tokens);
     request_view view;
     view.client = number_;
     view.prompt = plan.what.prompt.tokens;
@@ -145,6 +162,7 @@ class client_actor {
     found->second.id = piece.request;
     if (found->second.view->lost) return;
     watcher_->answered(*found->second.view, piece.event);
+    if (found->second.view->done()) last_ = found->second.view;
     if (piece.event.finish != finish_reason::none) return;
     if (found->second.plan.pause == span{}) return give_credit(piece.ticket);
     watcher_->probes().hit(probe::client_stalled);
@@ -170,6 +188,7 @@ class client_actor {
   trial_options options_;
   std::uint64_t number_;
   std::uint64_t tickets_ = 0;
+  const request_view* last_ = nullptr;  ///< that ended
   resumer_actor agent_;
   std::map<std::uint64_t, running> running_;
 };

@@ -242,6 +242,7 @@ void cluster::run_rank(const rank_key& key, node_actor node) {
   options.scheduler.max_batch_tokens = batch_tokens_max;
   options.scheduler.max_sequences = sequences_max;
   options.scheduler.max_queue = options_.queue;
+  options.scheduler.max_wait_ms = static_cast<std::uint32_t>(options_.max_wait_ms);
   device_options device;
   device.node = rank.node;
   device.device = rank.start.device;
@@ -280,7 +281,13 @@ void cluster::count_kill(const rank_process& which) {
 void cluster::kill_rank(rank_process& which, loss_cause cause) {
   rank_key key{which.start.device, which.start.incarnation, which.parent};
   count_kill(which);
-  world_.time().after(us(10), [this, key, cause] { rank_ended(key, cause, "killed by signal 9 (Killed)"); });
+  auto dying = us(10);
+  if (which.home != nullptr && random_.chance(0.1)) {  // in the kernel, with a device: it does nothing, and is there
+    dying = ms(random_.between(1, 60));
+    watcher_.probes().hit(probe::died_slowly);
+    world_.freeze(*which.home, dying + ms(1));
+  }
+  world_.time().after(dying, [this, key, cause] { rank_ended(key, cause, "killed by signal 9 (Killed)"); });
 }
 
 /// The process is gone; its node's pidfd says so a moment later.

@@ -73,18 +73,12 @@ executor_factory make_factory(observer& watcher, std::shared_ptr<device_health> 
     const auto rank = view.find_member(options.node, options.device)->rank;
     scripted.samples = rank == view.sampling_rank();
     scripted.salt_with_epoch = true;
-    scripted.before_step =
-        [&watcher, health, group = view.name, rank, loaded = view.epoch,
-         poison = poison_watch{options.vocabulary, rank, view.members.size()}](const step_plan& plan) mutable {
-          watcher.step_ran(group, rank, loaded, plan);
-          if (auto marker = poison.find(plan)) {
-            watcher.poison_crashed(*marker, loaded);
-            throw std::runtime_error("the engine crashed over a request");
-          }
-          if (!std::exchange(health->failing, false)) return;
-          watcher.probes().hit(probe::engine_failed);
-          throw collective_error("the fault injected here");
-        };
+    scripted.before_step = [&watcher, health, group = view.name, rank, loaded = view.epoch](const step_plan& plan) {
+      watcher.step_ran(group, rank, loaded, plan);
+      if (!std::exchange(health->failing, false)) return;
+      watcher.probes().hit(probe::engine_failed);
+      throw collective_error("the fault injected here");
+    };
     return std::make_unique<scripted_executor>(scripted);
   };
 }
@@ -112,6 +106,8 @@ class device {
         [this](const group_view& view) {
           scheduler_ = caf::actor_cast<caf::actor>(self_->current_sender());
           view_ = view;
+          poison_.emplace(options_.vocabulary, view.find_member(options_.node, options_.device)->rank,
+                          view.members.size());
           self_->run_delayed(options_.load, [this, view] { self_->send(engine_, view); });
         },
         [this](step_plan& plan) {
@@ -132,6 +128,11 @@ class device {
   void begin() {
     if (health_->hung) return watcher_->probes().hit(probe::engine_hung);
     const auto& plan = plans_.front();
+    // Whoever crashes within a step does not come to its collectives, so that nobody else gets through it.
+    if (auto marker = poison_->find(plan)) {
+      watcher_->poison_crashed(*marker, plan.epoch.value);
+      return self_->quit(make_failure(errc::engine_failed, "the engine crashed over a request"));
+    }
     auto me = caf::actor_cast<caf::actor_addr>(self_);
     meetings_->come({view_.name, plan.epoch.value, plan.step}, view_.find_member(options_.node, options_.device)->rank,
                     view_.members.size(), options_.step * static_cast<std::int64_t>(health_->slower),
@@ -161,6 +162,7 @@ class device {
   device_options options_;
   engine_rank_actor engine_;
   group_view view_;  ///< that it was loaded for
+  std::optional<poison_watch> poison_;
   caf::actor scheduler_;
   std::deque<step_plan> plans_;  ///< those not finished; the first one runs
   std::uint64_t begun_ = 0;      ///< steps finished

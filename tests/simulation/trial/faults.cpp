@@ -151,6 +151,21 @@ void fault_injector::kill_one_actor(const fault& what) {
   home->kill_actor(id);
 }
 
+/// The moment that matters most to whoever comes after it is the one in which it has just decided something.
+void fault_injector::kill_topology(const fault& what) {
+  auto strike = [this, number = what.number] {
+    for (const auto& member : world_.processes())
+      for (const auto& [id, name] : member->alive() ? member->actors() : decltype(member->actors()){})
+        if (name == "topology" && !over_) {
+          watcher_.note(fmt::format("fault {}: topology of {} is killed", number, member->name()));
+          watcher_.probes().hit(probe::service_lost);
+          member->kill_actor(id);
+        }
+  };
+  if (what.draw % 2 == 0) return strike();
+  watcher_.on_epoch_end = [this, strike, draw = what.draw] { world_.time().after(us((draw >> 8U) % 2000), strike); };
+}
+
 void fault_injector::inject(const fault& what) {
   world_.mix(what.number);
   watcher_.fault_happened();
@@ -167,6 +182,8 @@ void fault_injector::inject(const fault& what) {
     world_.kill(*client);
   } else if (what.kind == "kill_actor") {
     kill_one_actor(what);
+  } else if (what.kind == "kill_topology") {
+    kill_topology(what);
   } else if (what.kind == "freeze") {
     auto* victim = pick_process(what.draw);
     if (victim == nullptr) return;

@@ -39,6 +39,7 @@ class fault_injector {
   void flap_link(const fault& what);
   void spoil_device(const fault& what);
   void kill_one_actor(const fault& what);
+  void kill_topology(const fault& what);
   process* pick_process(std::uint64_t draw) const;
   cluster::rank_process* pick_rank(std::uint64_t draw) const;
   std::pair<std::string, std::string> pick_hosts(std::uint64_t draw) const;

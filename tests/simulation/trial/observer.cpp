@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/simulation/trial/observer.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "runtime/engine/scripted_executor.hpp"
+#include "runtime/scheduler/stop_rule.hpp"
 
 namespace troupe::simulation {
 
@@ -54,6 +56,9 @@ void observer::check_error(const request_view& request) {
   if (code.empty()) return;
   if (possible.count(code) == 0 || (code == "cancelled" && !request.cancelled))
     broken("I3", fmt::format("request {} ended with the error {}, for which there is no cause", request.number, code));
+  // Accepted is accepted: for the load only new requests are refused.
+  if (request.accepted && (code == "overloaded" || code == "queue_full"))
+    broken("I3", fmt::format("request {} was accepted, and ended with the error {}", request.number, code));
   if (innocent) broken("I11", fmt::format("request {} is called poison and is not", request.number));
 }
 
@@ -72,6 +77,9 @@ void observer::answered(request_view& request, const answer_event& event) {
   request.finish = event.finish;
   request.error_code = event.error_code;
   check_error(request);
+  if (event.finish == finish_reason::stop &&
+      (request.tokens.empty() || !is_stop(request.tokens.back().token, request.what.stops, {})))
+    broken("I1", fmt::format("request {} ended by a stop token and has none", request.number));
   // Shorter than asked for only where the cluster's KV memory is full with this one request.
   auto full = request.prompt.size() + request.tokens.size() >= kv_tokens_;
   if (event.finish == finish_reason::length && !full && request.tokens.size() != request.what.stops.max_tokens)
@@ -86,6 +94,9 @@ void observer::check_token(request_view& request, const answer_token& token) {
   if (token.position != request.tokens.size())
     return broken("I2", fmt::format("request {} got position {} where {} was due", request.number, token.position,
                                     request.tokens.size()));
+  if (!request.tokens.empty() && is_stop(request.tokens.back().token, request.what.stops, {}))
+    broken("I1", fmt::format("request {} goes on after the stop token at position {}", request.number,
+                             request.tokens.back().position));
   auto all = request.prompt;
   for (const auto& before : request.tokens)
     all.push_back(before.token);
@@ -125,10 +136,28 @@ void observer::epoch_announced(const group_view& group, const std::string& by) {
       broken("I5", fmt::format("group {} got epoch {:x} after epoch {:x}", group.name, group.epoch, *known.rbegin()));
     note(fmt::format("{} announces group {} epoch {:x} {}", by, group.name, group.epoch, to_string(group.phase)));
   }
-  auto& newest = groups_[group.name];
-  // A new topology actor that never heard of an epoch's end takes the epoch up again: whether that is so in the end is
-  // asked of the nodes themselves.
-  if (group.epoch >= newest.epoch || group.phase == group_phase::serving) newest = group;
+  const bool ended = group.members.empty() && groups_[group.name].epoch < group.epoch;
+  groups_[group.name] = group;
+  if (ended && on_epoch_end) std::exchange(on_epoch_end, nullptr)();
+}
+
+void observer::node_told(std::uint32_t node, const group_view& group) {
+  auto& greatest = told_[node][group.name];
+  greatest = std::max(greatest, group.epoch);
+}
+
+std::string observer::why_not_serving(const std::set<std::uint32_t>& living) const {
+  std::string text;
+  for (const auto& [name, group] : groups_) {
+    if (group.phase != group_phase::serving)
+      text += fmt::format("group {} is {}: {}; ", name, to_string(group.phase), group.message);
+    for (const auto& [node, epochs] : told_)
+      if (auto known = epochs.find(name);
+          living.count(node) > 0 && known != epochs.end() && known->second > group.epoch)
+        text += fmt::format("group {} is in epoch {:x} and a node was told of epoch {:x}; ", name, group.epoch,
+                            known->second);
+  }
+  return text;
 }
 
 void observer::step_ran(const std::string& group, std::uint32_t rank, std::uint64_t loaded_epoch,
@@ -141,6 +170,8 @@ void observer::step_ran(const std::string& group, std::uint32_t rank, std::uint6
                               plan.entries.size()));
   if (rank != 0) return;
   tokens_computed += plan.tokens();
+  for (const auto& start : plan.started)
+    if (!start.cached_tokens.empty()) probes_.hit(probe::prefix_found);
   auto foretell = [this, salt = plan.epoch.value](const std::vector<token_id>& tokens) {
     return scripted_executor::next_token(tokens, vocabulary_, salt);
   };
@@ -159,8 +190,9 @@ void observer::poison_crashed(token_id marker, std::uint64_t epoch) {
   if (trials_.count(epoch) > 0) probes_.hit(probe::poison_trial_died);
   auto& crashes = crashes_[marker];
   crashes.insert(epoch);
-  // Another fault may hide why a group was lost, and a router that is killed forgets whom it suspects.
-  if (crashes.size() > 2 + faults_)
+  // Another fault may hide why a group was lost, and a router that is killed forgets whom it suspects. Where messages
+  // may be very late, so many tokens of the first group may be lost that the trial ends before the place of the crash.
+  if (crashes.size() > 2 + faults_ + (late_messages_ ? 1 : 0))
     broken("I11", fmt::format("the request that begins with token {} has crashed {} groups", marker, crashes.size()));
 }
 

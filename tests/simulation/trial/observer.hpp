@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -55,11 +56,15 @@ class observer {
   void accepted(request_view& request);
   void refused(request_view& request, const std::string& code);
   void answered(request_view& request, const answer_event& event);
+  /// In the order in which topology actors say it.
   void epoch_announced(const group_view& group, const std::string& by);
+  /// A node's process has been told of a group's epoch.
+  void node_told(std::uint32_t node, const group_view& group);
   void step_ran(const std::string& group, std::uint32_t rank, std::uint64_t loaded_epoch, const step_plan& plan);
   void tokens_arrived(const tokens_sampled& message);
   void trial_began(std::uint64_t epoch) { trials_.insert(epoch); }
   void fault_happened() { ++faults_; }
+  void messages_may_be_late() { late_messages_ = true; }
   /// A poison request has crashed the group it was computed in.
   void poison_crashed(token_id marker, std::uint64_t epoch);
   /// The tokens that were computed are worth what was delivered (I15); `placed`: given to groups with all placements.
@@ -70,6 +75,9 @@ class observer {
   const std::optional<violation>& first_violation() const { return violation_; }
   std::deque<request_view>& requests() { return requests_; }
   const std::map<std::string, group_view>& groups() const { return groups_; }
+  /// What is wrong with groups that nothing disturbs any more; empty when all serve, each in the last epoch that any
+  /// living process was told of.
+  std::string why_not_serving(const std::set<std::uint32_t>& living) const;
   probe_counts& probes() { return probes_; }
 
   // What happened, in words; kept only where somebody will read it.
@@ -77,6 +85,8 @@ class observer {
   void note(std::string line);
   const std::deque<std::string>& notes() const { return notes_; }
 
+  /// A topology actor says for the first time that an epoch is over.
+  std::function<void()> on_epoch_end;
   std::uint64_t tokens_delivered = 0;
   std::uint64_t tokens_computed = 0;  ///< by ranks 0
 
@@ -95,9 +105,11 @@ class observer {
   std::map<token_id, std::set<std::uint64_t>> crashes_;                             ///< epochs, by poison marker
   std::set<std::uint64_t> trials_;                                                  ///< epochs in which there was one
   std::uint64_t faults_ = 0;
+  bool late_messages_ = false;
   std::uint64_t preemptions_ = 0;
-  std::map<std::string, std::set<std::uint64_t>> epochs_;  ///< of each group, announced
-  std::map<std::string, group_view> groups_;               ///< newest view of each
+  std::map<std::string, std::set<std::uint64_t>> epochs_;               ///< of each group, announced
+  std::map<std::string, group_view> groups_;                            ///< newest view of each
+  std::map<std::uint32_t, std::map<std::string, std::uint64_t>> told_;  ///< greatest epoch, by process and group
   std::optional<violation> violation_;
   probe_counts probes_;
   std::deque<std::string> notes_;

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <stdexcept>
+#include <string>
+#include <vector>
 
 #include "actors/generation_store.hpp"
 
@@ -11,6 +13,7 @@ namespace troupe::simulation {
 /// What of a node survives its process.
 struct simulated_disk {
   std::uint64_t generation = 0;  ///< written last; 0: none ever was
+  std::vector<std::string> drained;
   bool full = false;
 };
 
@@ -23,6 +26,11 @@ class simulated_generation_store final : public generation_store {
   void store(std::uint64_t generation) override {
     if (disk_.full) throw std::runtime_error("No space left on device");
     disk_.generation = generation;
+  }
+  std::vector<std::string> load_drained() override { return disk_.drained; }
+  void store_drained(const std::vector<std::string>& names) override {
+    if (disk_.full) throw std::runtime_error("No space left on device");
+    disk_.drained = names;
   }
 
  private:

@@ -2,6 +2,7 @@
 #include "tests/simulation/trial/trial.hpp"
 
 #include <algorithm>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -26,6 +27,7 @@ class trial {
         wires_(world_.time(), watcher_),
         cluster_(world_, watcher_, options),
         faults_(world_, cluster_, watcher_, options, clients_) {
+    if (options.spikes > 0) watcher_.messages_may_be_late();
     listen();
   }
 
@@ -53,7 +55,8 @@ class trial {
       if (++rounds_ % 10 == 0) cluster_.restart_places();
     }
     if (!watcher_.first_violation() && !requests_ended()) watcher_.broken("I14", what_is_open());
-    if (!watcher_.first_violation() && !groups_serve()) watcher_.broken("I14-groups", what_is_open());
+    if (!watcher_.first_violation() && !groups_serve())
+      watcher_.broken("I14-groups", watcher_.why_not_serving(living()));
     if (!watcher_.first_violation()) look_for_leaks(limit);
     watcher_.check_cost(wires_.tokens_placed());
     return result();
@@ -112,9 +115,13 @@ class trial {
                        [this](const auto& request) { return request.done() || !clients_[request.client]->alive(); });
   }
 
-  bool groups_serve() {
-    return std::all_of(watcher_.groups().begin(), watcher_.groups().end(),
-                       [](const auto& group) { return group.second.phase == group_phase::serving; });
+  bool groups_serve() { return watcher_.why_not_serving(living()).empty(); }
+
+  std::set<std::uint32_t> living() {
+    std::set<std::uint32_t> ids;
+    for (const auto& node : cluster_.nodes())
+      if (node.home != nullptr && node.home->alive()) ids.insert(node.home->id());
+    return ids;
   }
 
   std::string what_is_open() {
@@ -122,10 +129,7 @@ class trial {
     for (const auto& request : watcher_.requests())
       if (!request.done() && clients_[request.client]->alive())
         text += fmt::format("request {} has not ended; ", request.number);
-    for (const auto& [name, group] : watcher_.groups())
-      if (group.phase != group_phase::serving)
-        text += fmt::format("group {} is {}: {}; ", name, to_string(group.phase), group.message);
-    return text;
+    return text + watcher_.why_not_serving(living());
   }
 
   trial_result result() {

@@ -98,9 +98,13 @@ trial_options draw_options(std::uint64_t seed, mode which) {
   draw_workload(o, work);
   draw_faults(o, faults);
   draw_poison(o, poison);
-  auto limits = stream("limits");
+  auto limits = stream("limits"), topology = stream("topology"), waits = stream("waits");
   o.queue = limits.chance(0.2) ? limits.between(1, 3) : 16;
   o.shrink = limits.chance(0.4) ? 1 : 0;
+  auto calm = true;
+  for_each_fault(o, [&](std::string_view, std::uint64_t& count) { calm = calm && count == 0; });
+  if (!calm && topology.chance(0.15)) o.kill_topology = topology.between(1, 2);
+  o.max_wait_ms = waits.chance(0.3) ? waits.between(1, 50) : 0;
   return o;
 }
 
@@ -120,6 +124,7 @@ void for_each_fault(trial_options& o, const std::function<void(std::string_view,
   visit("duplicate", o.duplicate);
   visit("disk_full", o.disk_full);
   visit("poison", o.poison);
+  visit("kill_topology", o.kill_topology);
 }
 
 void for_each_field(trial_options& o, const std::function<void(std::string_view, std::uint64_t&)>& visit) {
@@ -131,6 +136,7 @@ void for_each_field(trial_options& o, const std::function<void(std::string_view,
   visit("blocks", o.blocks);
   visit("vocabulary", o.vocabulary);
   visit("queue", o.queue);
+  visit("max_wait_ms", o.max_wait_ms);
   visit("shrink", o.shrink);
   visit("delay_us", o.delay_us);
   visit("jitter_us", o.jitter_us);

@@ -36,6 +36,7 @@ struct trial_options {
   std::uint64_t blocks = 64;
   std::uint64_t vocabulary = 1U << 20U;
   std::uint64_t queue = 16;  ///< requests that wait in a group
+  std::uint64_t max_wait_ms = 0;
   std::uint64_t shrink = 0;  ///< groups may take a smaller shape
 
   // Network and schedule.
@@ -72,7 +73,8 @@ struct trial_options {
   std::uint64_t slow_engine = 0;
   std::uint64_t duplicate = 0;  ///< of 1000 repeated announcements
   std::uint64_t disk_full = 0;
-  std::uint64_t poison = 0;  ///< requests that crash the engine that computes them
+  std::uint64_t kill_topology = 0;  ///< half of them right after it has ended an epoch
+  std::uint64_t poison = 0;         ///< requests that crash the engine that computes them
 
   std::uint64_t cut_ms = 0;  ///< the first phase ends here, with all that would come later; 0: it is not cut
 

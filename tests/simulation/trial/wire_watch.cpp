@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "topology/epoch_number.hpp"
 #include "topology/lease.hpp"
 
 namespace troupe::simulation {
@@ -21,9 +22,12 @@ void wire_watch::sent(const process& from, const process& to, const caf::message
   if (const auto* view = as<cluster_view>(payload)) {
     for (const auto& group : view->groups)
       note_view(from, group);
+    note_successor(*view);
     note_counts(*view);
   } else if (const auto* joins = as<join_group>(payload)) {
-    note_view(from, joins->view);
+    // All that is heard of a cluster of one node; elsewhere a node may be late with it.
+    auto known = watcher_.groups().find(joins->view.name);
+    if (known == watcher_.groups().end() || known->second.epoch <= joins->view.epoch) note_view(from, joins->view);
   } else if (const auto* plan = as<step_plan>(payload)) {
     check_right(from, plan->epoch.value, "a plan");
   } else if (const auto* result = as<step_result>(payload)) {
@@ -55,6 +59,20 @@ void wire_watch::delivered(const process& to, const caf::message& payload) {
     note_right(to, {}, lease->epoch.value, lease->until_ns);
   else if (const auto* tokens = as<tokens_sampled>(payload))
     watcher_.tokens_arrived(*tokens);
+  else if (const auto* view = as<cluster_view>(payload))
+    for (const auto& group : view->groups)
+      watcher_.node_told(to.id(), group);
+}
+
+/// What a topology actor makes of the epochs of the one before it.
+void wire_watch::note_successor(const cluster_view& view) {
+  for (const auto& group : view.groups) {
+    if (view.generation == 0 || !succeeded_.insert({view.generation, group.name, group.epoch}).second) continue;
+    const bool former = group.epoch != 0 && generation_of(group.epoch) < view.generation;
+    if (former && group.phase == group_phase::serving) watcher_.probes().hit(probe::epoch_taken_up);
+    if (group.ended.size() == 1 && generation_of(group.ended.front().epoch) < view.generation)
+      watcher_.probes().hit(probe::epoch_not_taken_up);
+  }
 }
 
 /// I7: when an epoch begins, nobody can still speak for an earlier one.
@@ -142,6 +160,7 @@ void wire_watch::note_error(const caf::error& reason) {
   auto& probes = watcher_.probes();
   if (reason == errc::stale_epoch) probes.hit(probe::stale_refused);
   if (reason == errc::queue_full) probes.hit(probe::queue_full);
+  if (reason == errc::overloaded) probes.hit(probe::wait_refused);
   if (reason == errc::context_length_exceeded) probes.hit(probe::kv_refused);
 }
 

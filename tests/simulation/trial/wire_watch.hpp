@@ -43,6 +43,7 @@ class wire_watch {
   };
 
   void note_view(const process& by, const group_view& group);
+  void note_successor(const cluster_view& view);
   void note_counts(const cluster_view& view);
   void note_right(const process& of, const std::string& group, std::uint64_t epoch, std::int64_t until_ns);
   void check_right(const process& of, std::uint64_t epoch, const char* what);
@@ -64,7 +65,8 @@ class wire_watch {
   std::map<request_key, std::string> asked_at_;                              ///< host of the router asked last
   std::map<std::pair<std::uint32_t, std::uint64_t>, std::uint64_t> window_;  ///< credit of each ticket of a client
   std::map<request_id, credit_book> credits_;
-  std::map<std::uint64_t, membership_counts> counts_;  ///< by generation
+  std::map<std::uint64_t, membership_counts> counts_;                          ///< by generation
+  std::set<std::tuple<std::uint64_t, std::string, std::uint64_t>> succeeded_;  ///< generation, group, epoch: counted
   std::uint64_t tokens_placed_ = 0;
 };
 

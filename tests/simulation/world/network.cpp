@@ -27,11 +27,7 @@ process* network::by_id(std::uint32_t id) const {
   return found == members_.end() || !found->second->alive() ? nullptr : found->second;
 }
 
-process* network::find(const caf::node_id& node) const {
-  for (const auto& [id, member] : members_)
-    if (member->alive() && member->node() == node) return member;
-  return nullptr;
-}
+process* network::find(const caf::node_id& node) const { return by_id(process::id_of(node)); }
 
 network::pair_key network::key_of(const process& a, const process& b) {
   return {std::min(a.id(), b.id()), std::max(a.id(), b.id())};
@@ -51,11 +47,11 @@ process& network::peer_of(connection& between, const process& of) const {
 }
 
 bool network::connected(const process& from, const caf::node_id& to) const {
-  for (const auto& [key, between] : connections_) {
-    if (between.low == &from && between.high->node() == to) return between.forward.open;
-    if (between.high == &from && between.low->node() == to) return between.backward.open;
-  }
-  return false;
+  auto peer = process::id_of(to);
+  auto found = connections_.find({std::min(from.id(), peer), std::max(from.id(), peer)});
+  if (found == connections_.end()) return false;
+  const auto& between = found->second;
+  return between.low == &from ? between.forward.open : between.backward.open;
 }
 
 span network::delay(const process& from, const process& to) {

@@ -37,7 +37,9 @@ class process final : public caf::proxy_registry::backend {
 
   caf::actor_system& system() { return *system_; }
   caf::proxy_registry& proxies() { return *proxies_; }
-  caf::node_id node() const { return node_; }
+  const caf::node_id& node() const { return node_; }
+  /// The process with this node's name; 0 when there is none of that kind.
+  static std::uint32_t id_of(const caf::node_id& node);
   /// What product actors open and reach ports with.
   network_actor door() const { return door_; }
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <functional>
-#include <queue>
 #include <utility>
 #include <vector>
 
@@ -30,22 +30,24 @@ class timeline {
   void set_now(instant now) { now_ = now; }
 
   void at(instant when, std::function<void()> what) {
-    events_.push({when < now_ ? now_ : when, ++planned_, std::move(what)});
+    events_.push_back({when < now_ ? now_ : when, ++planned_, std::move(what)});
+    std::push_heap(events_.begin(), events_.end());
   }
   void after(span delay, std::function<void()> what) { at(now_ + delay, std::move(what)); }
 
   bool empty() const { return events_.empty(); }
-  instant next() const { return events_.top().when; }
+  instant next() const { return events_.front().when; }
 
   /// Does everything that is due.
   void run_due() {
-    while (!events_.empty() && events_.top().when <= now_) {
-      auto what = events_.top().what;
-      events_.pop();
+    while (!events_.empty() && events_.front().when <= now_) {
+      std::pop_heap(events_.begin(), events_.end());
+      auto what = std::move(events_.back().what);
+      events_.pop_back();
       what();
     }
   }
-  void clear() { events_ = {}; }
+  void clear() { events_.clear(); }
 
  private:
   struct event {
@@ -57,7 +59,7 @@ class timeline {
 
   instant now_ = beginning;
   std::uint64_t planned_ = 0;
-  std::priority_queue<event> events_;
+  std::vector<event> events_;  ///< a heap; the next one in front
 };
 
 }  // namespace troupe::simulation

@@ -57,6 +57,27 @@ TEST_CASE("a key file has a key a line, and comments") {
   CHECK_FALSE(keys.contains("# for the team"));
 }
 
+TEST_CASE("limits stand behind a key, in any order") {
+  key_file file(
+      "sk-0123456789abcdef concurrent=4 requests_per_minute=60\nsk-fedcba9876543210\ttokens_per_minute=1000 \n"
+      "sk-aaaaaaaaaaaaaaaa\n");
+  auto keys = load_api_keys(file.path());
+  REQUIRE(keys.limits().size() == 3);
+  CHECK(keys.limits()[keys.find("sk-0123456789abcdef").value()] ==
+        key_limits{.requests_per_minute = 60, .concurrent = 4});
+  CHECK(keys.limits()[keys.find("sk-fedcba9876543210").value()] == key_limits{.tokens_per_minute = 1000});
+  CHECK(keys.limits()[keys.find("sk-aaaaaaaaaaaaaaaa").value()] == key_limits{});
+  for (const auto* wrong : {"request_per_minute=60", "concurrent=0", "concurrent=-1", "concurrent=1 concurrent=2",
+                            "tokens_per_minute=", "tokens_per_minute=4000000000", "concurrent=4x", "another-key"}) {
+    key_file bad(std::string("# keys\nsk-0123456789abcdef ") + wrong + "\n");
+    CHECK_THROWS_MATCHES(load_api_keys(bad.path()), std::runtime_error,
+                         MessageMatches(ContainsSubstring(":2: a word behind the key is no limit")));
+  }
+  key_file twice("sk-0123456789abcdef\nsk-0123456789abcdef concurrent=4\n");
+  CHECK_THROWS_MATCHES(load_api_keys(twice.path()), std::runtime_error,
+                       MessageMatches(ContainsSubstring(":2: this key is there twice")));
+}
+
 TEST_CASE("a key file that cannot be trusted is refused with its reason") {
   key_file empty("# nothing\n");
   CHECK_THROWS_MATCHES(load_api_keys(empty.path()), std::runtime_error,

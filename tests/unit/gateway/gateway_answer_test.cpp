@@ -54,6 +54,8 @@ TEST_CASE("a whole chat answer has its text, reason and usage") {
   CHECK_THAT(body.at("id").get<std::string>(), StartsWith("chatcmpl-"));
   CHECK(body.at("model") == "scripted");
   CHECK(body.at("created") > 1700000000);
+  CHECK(response["X-Request-Id"].size() == 32);
+  CHECK(response["X-Request-Id"] == response["Troupe-Request-Key"]);
   CHECK(body.at("choices").at(0).at("message").at("content") == "Hello");
   CHECK(body.at("choices").at(0).at("finish_reason") == "length");
   CHECK(body.at("usage").at("prompt_tokens") == 7);
@@ -154,7 +156,7 @@ TEST_CASE("what the client asked for reaches the service") {
 
 TEST_CASE("a refusal has the status of its code, whole or streamed, and the connection goes on") {
   for (const auto& [code, status] : {std::pair("context_length_exceeded", 400), std::pair("queue_full", 503),
-                                     std::pair("rate_limited", 429), std::pair("internal", 500)}) {
+                                     std::pair("rate_limit_exceeded", 429), std::pair("internal", 500)}) {
     served it(refuses(code));
     for (const auto* more : {"", R"(, "stream": true)"}) {
       const auto response = it.chat(more);

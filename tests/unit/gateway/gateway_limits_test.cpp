@@ -223,6 +223,70 @@ TEST_CASE("an answer that takes longer than a request may is an error") {
   CHECK(service.wait_cancelled(1));
 }
 
+TEST_CASE("a key is held to its limits, and another key is not") {
+  constexpr auto one = "Authorization: Bearer sk-0123456789abcdef\r\n",
+                 other = "Authorization: Bearer sk-fedcba9876543210\r\n";
+  const std::string body = R"({"model": "scripted", "prompt": "hi", "stream": true})";
+  gateway_options options;
+  scripted_answer answer;
+  answer.events = events_of({"x"}, finish_reason::none);
+  SECTION("requests at a time, which one that leaves gives back") {
+    answer.endless = true;
+    options.keys.add("sk-0123456789abcdef", {.concurrent = 1});
+    options.keys.add("sk-fedcba9876543210");
+    scripted_completion_service service([answer](const generation&) { return answer; });
+    gateway server(options, service);
+    http_client first(server.port()), second(server.port()), third(server.port());
+    first.post("/v1/completions", body, one);
+    first.read_until("data:");
+    second.post("/v1/completions", body, one);
+    const auto refused = second.read();
+    CHECK(refused.result_int() == 429);
+    CHECK(refused["Retry-After"] == "1");
+    const auto error = json::parse(refused.body()).at("error");
+    CHECK(error.at("type") == "rate_limit_error");
+    CHECK(error.at("code") == "rate_limit_exceeded");
+    CHECK_THAT(error.at("message").get<std::string>(), ContainsSubstring("1 at a time"));
+    third.post("/v1/completions", body, other);
+    CHECK_THAT(third.read_until("data:"), ContainsSubstring("200 OK"));
+    second.get("/v1/models", one);  // costs nothing
+    CHECK(second.read().result_int() == 200);
+    first.close();
+    REQUIRE(service.wait_cancelled(1));
+    for (bool again = false; !again;) {  // the server sees the end of the first a moment after the cancelling
+      http_client fourth(server.port());
+      fourth.post("/v1/completions", body, one);
+      again = fourth.read_until("\r\n\r\n").find("200 OK") != std::string::npos;
+    }
+  }
+  SECTION("tokens a minute, counted when an answer has ended") {
+    answer.events = events_of({"x", "y", "z"});
+    options.keys.add("sk-0123456789abcdef", {.tokens_per_minute = 5});
+    scripted_completion_service service([answer](const generation&) { return answer; });
+    gateway server(options, service);
+    http_client client(server.port());
+    client.post("/v1/completions", body, one);
+    CHECK(client.read().result_int() == 200);
+    client.post("/v1/completions", body, one);
+    const auto refused = client.read();
+    CHECK(refused.result_int() == 429);
+    CHECK(std::stoi(std::string(refused["Retry-After"])) > 30);
+    CHECK_THAT(refused.body(), ContainsSubstring("5 tokens a minute"));
+    CHECK(service.submitted().size() == 1);
+  }
+  SECTION("requests a minute") {
+    answer.events = events_of({"x"});
+    options.keys.add("sk-0123456789abcdef", {.requests_per_minute = 2});
+    scripted_completion_service service([answer](const generation&) { return answer; });
+    gateway server(options, service);
+    http_client client(server.port());
+    for (const int status : {200, 200, 429}) {
+      client.post("/v1/completions", body, one);
+      CHECK(static_cast<int>(client.read().result_int()) == status);
+    }
+  }
+}
+
 TEST_CASE("connections are bounded in all and for each address") {
   gateway_limits limits;
   SECTION("in all") { limits.connections = 3; }

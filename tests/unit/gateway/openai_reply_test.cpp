@@ -143,6 +143,6 @@ TEST_CASE("an error has OpenAI's shape and its code's status") {
   CHECK(describe_error("body_too_large").status == 413);
   CHECK(describe_error("queue_full").status == 503);
   CHECK(describe_error("queue_full").retry_after_s > 0);
-  CHECK(describe_error("rate_limited").status == 429);
+  CHECK(describe_error("rate_limit_exceeded").status == 429);
   CHECK(describe_error("something new").status == 500);
 }

@@ -78,7 +78,7 @@ TEST_CASE("an unknown key is named with the one that was meant") {
   CHECK_THAT(
       problem_of(with("engine: {zzzzzz: 1}")),
       Equals("t.yaml:5: engine.zzzzzz: is no known key; the keys here are threads, block_tokens, kv_memory, kv_blocks, "
-             "max_batch_tokens, max_sequences, max_queue, context, hang_timeout, free_memory_spread"));
+             "max_batch_tokens, max_sequences, max_queue, max_wait, context, hang_timeout, free_memory_spread"));
 }
 
 TEST_CASE("a missing key is named") {

@@ -73,7 +73,8 @@ TEST_CASE("what a file leaves out has the documented default") {
   CHECK(file.engine.kv_blocks == 0);
   CHECK(file.engine.max_batch_tokens == 2048);
   CHECK(file.engine.max_sequences == 64);
-  CHECK(file.engine.max_queue == 256);
+  CHECK(file.engine.max_queue == 4096);
+  CHECK(file.engine.max_wait_ms == 2000);
   CHECK(file.engine.context == 0);
   CHECK(file.engine.free_memory_spread_bytes == 2ULL << 30);
   CHECK(file.startup_timeout_s == 60);
@@ -87,7 +88,7 @@ TEST_CASE("options are read with their units") {
 weights: random:qwen3-0.6b
 nodes: {a: {address: node-1.example.org, port: 1, http: "[::]:80", api_key_file: key}}
 groups: [{name: g, ranks: [a/cpu:0]}]
-engine: {threads: 3, block_tokens: 32, kv_memory: 3 GiB, max_batch_tokens: 512, max_sequences: 8, max_queue: 1,
+engine: {threads: 3, block_tokens: 32, kv_memory: 3 GiB, max_batch_tokens: 512, max_sequences: 8, max_queue: 1, max_wait: 60,
          context: 4096, free_memory_spread: 1048576}
 startup_timeout_s: 5
 collective_timeout_ms: 250
@@ -105,6 +106,7 @@ allow_faults: true
   CHECK(file.engine.free_memory_spread_bytes == 1ULL << 20);
   CHECK(file.engine.context == 4096);
   CHECK(file.engine.max_queue == 1);
+  CHECK(file.engine.max_wait_ms == 60);
   CHECK(file.startup_timeout_s == 5);
   CHECK(file.collective_timeout_ms == 250);
   REQUIRE(file.tls);

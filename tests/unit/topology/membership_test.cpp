@@ -101,6 +101,21 @@ TEST_CASE("a lost rank ends the epoch, and the group serves again in a greater o
   }
 }
 
+TEST_CASE("a rank that lost its peer and was started again does not hide what the peer died of") {
+  rehearsal test;
+  test.settle();
+  auto before = test.group().epoch;
+  rehearsal::start_again(test.rank("a"));
+  test.rank("a").cause = loss_cause::unreachable;
+  test.hear();
+  CHECK(test.group().epoch == before);
+  test.rank("b").phase = rank_phase::failed;
+  test.rank("b").cause = loss_cause::crashed;
+  test.hear();
+  REQUIRE(!test.group().ended.empty());
+  CHECK(test.group().ended.back() == epoch_end{before, loss_cause::crashed});
+}
+
 TEST_CASE("a new epoch begins at once when all members of the old one are confirmed gone") {
   rehearsal test;
   test.settle();
@@ -182,7 +197,7 @@ TEST_CASE("an epoch of a generation that was lost is outdone by a greater genera
   rehearsal test;
   test.settle();
   CHECK(test.decisions.generation_wanted() == 0);
-  test.nodes.at("b").highest_epoch = make_epoch(9, 4);
+  test.nodes.at("b").heard = {{"g0", make_epoch(9, 4)}};
   test.hear();
   CHECK(test.decisions.generation_wanted() == 10);
   test.rank("a").phase = rank_phase::ended;
@@ -231,6 +246,51 @@ TEST_CASE("what is left of a group that served before the topology actor is ende
   }
   CHECK(restarted.view().groups.front().phase == group_phase::gathering);
   CHECK(restarted.view().groups.front().epoch > epoch);
+}
+
+TEST_CASE("an epoch that a node knows to be over is not taken up again by the next topology actor") {
+  rehearsal test;
+  test.settle();
+  auto epoch = test.group().epoch;
+  auto options = rehearsal::usual();
+  options.generation = 6;
+  for (bool late : {false, true}) {
+    membership restarted{test.file, options, test.now};
+    test.nodes.at("b").heard.clear();
+    if (late) {  // all that can be known says that the epoch goes on, until somebody is told what was said before
+      for (const auto& [name, node] : test.nodes)
+        restarted.observe(node, test.now);
+      restarted.advance(test.now);
+      CHECK(restarted.view().groups.front().phase == group_phase::serving);
+    }
+    test.nodes.at("b").heard = {{"g0", epoch + 1}};
+    for (const auto& [name, node] : test.nodes)
+      restarted.observe(node, test.now);
+    restarted.advance(test.now);
+    INFO("late " << late);
+    CHECK(restarted.view().groups.front().phase == group_phase::gathering);
+    CHECK(restarted.view().groups.front().epoch > epoch + 1);
+  }
+}
+
+TEST_CASE("an epoch is not taken up while a later one may go on where nobody has been heard of") {
+  auto file = rehearsal::two_nodes();
+  file.groups.front().tensor = 1;
+  file.groups.front().ranks = {{"a", {}}};
+  file.spares = {{"b", {}}};
+  rehearsal test{file};
+  test.settle();
+  REQUIRE(test.group().members.front().node == "a");
+  auto options = rehearsal::usual();
+  options.generation = 6;
+  membership restarted{test.file, options, test.now};
+  for (int passed = 0; passed <= 1300; passed += 100) {
+    restarted.observe(test.nodes.at("a"), test.now);
+    restarted.advance(test.now);
+    INFO("ms " << passed);
+    CHECK((restarted.view().groups.front().phase == group_phase::serving) == (passed > 1150));
+    test.now += 100ms;
+  }
 }
 
 TEST_CASE("a new topology actor begins nothing while a node it has not heard of may hold a lease of the old one") {
