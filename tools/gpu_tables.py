@@ -39,29 +39,34 @@ def decode_table(runs):
         "| GPU | shape | sequences | context | token to token, ms | tokens/s | share of copy bandwidth | outside the engine |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    decodes = [(gpu, r["model"], r["sequences"], r["prompt_tokens"], name) for (gpu, name), r in runs.items() if re.search(r"-b\d+-c", name) and r["tensor"] == 1]
+    decodes = [(gpu, r["model"], r["sequences"], r["prompt_tokens"], name) for (gpu, name), r in runs.items() if re.search(r"-b\d+-c", name) and ranks(r) == 1]
     return lines + [row(gpu, name, runs[gpu, name]) for gpu, _, _, _, name in sorted(decodes)]
+
+
+def ranks(result):
+    return result["tensor"] * result["pipeline"]
 
 
 def tensor_table(runs):
     """Groups of several devices, beside one device where the same run had it."""
     lines = [
-        "| GPUs | shape | sequences | context | token to token, ms | tokens/s | share of copy bandwidth | outside the engine | against one |",
+        "| shards x stages | shape | sequences | context | token to token, ms | tokens/s | share of copy bandwidth | outside the engine | against one |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for (gpu, name), r in sorted(runs.items(), key=lambda run: (run[1]["model"], run[1]["sequences"])):
-        if r["tensor"] == 1 or "prefill" in name:
+        if ranks(r) == 1 or "prefill" in name:
             continue
-        alone = runs.get((gpu, re.sub(r"-tp\d+", "", name)))
+        alone = runs.get((gpu, re.sub(r"-[tp]p\d+", "", name)))
         ratio = f"{alone['inter_token_p50_ms'] / r['inter_token_p50_ms']:.2f} x" if alone else ""
-        lines.append(f"{row(str(r['tensor']) + ' x ' + gpu, name, r)} {ratio} |")
+        shape = f"{r['tensor']} x {r['pipeline']} {gpu}"
+        lines.append(f"{row(shape, name, r)} {ratio} |")
     return lines
 
 
 def prefill_table(runs):
     lines = ["| GPU | shape | prompt | first token, ms | tokens/s | products alone, TFLOP/s |", "|---|---|---|---|---|---|"]
     for (gpu, name), r in sorted(runs.items()):
-        if "prefill" in name and r["tensor"] == 1:
+        if "prefill" in name and ranks(r) == 1:
             lines.append(
                 f"| {gpu} | {r['model'].removeprefix('random:')} | {r['prompt_tokens']:,} | {r['first_token_p50_ms']:.1f} "
                 f"| {r['prefill_tokens_per_second']:,.0f} | {r['prefill_weight_tflops']:.0f} |"

@@ -204,7 +204,8 @@ void add_memory_share(nlohmann::ordered_json& json, const bench_options& options
   auto threads = options.cluster.engine.threads;
   if (threads == 0) threads = std::max(1U, std::thread::hardware_concurrency());
   const bool cuda = options.cluster.device == "cuda";
-  auto limit = cuda ? measure_device_copy_bandwidth(0) * options.cluster.tensor : measure_read_bandwidth(threads);
+  auto limit = cuda ? measure_device_copy_bandwidth(0) * options.cluster.tensor * options.cluster.pipeline
+                    : measure_read_bandwidth(threads);
   auto reached = (weight_bytes_read(config) + cache_bytes_read(options, config)) / x.inter_token_p50;
   json["step_read_gb_per_second"] = reached / 1e9;
   json[cuda ? "device_copy_gb_per_second" : "memory_read_gb_per_second"] = limit / 1e9;

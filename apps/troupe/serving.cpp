@@ -140,22 +140,32 @@ std::string cache_folder() {
   return {};
 }
 
-/// The ranks of a stage add up on their devices, over NCCL where they do not reach each other's memory.
+/// One part of a group, over NCCL; null where the part is the rank alone.
+std::unique_ptr<device_communicator> join_part(communicator_options group, const std::string& name, std::uint32_t rank,
+                                               std::uint32_t size, bootstrap_store& store, std::size_t device) {
+  if (size == 1) return nullptr;
+  group.name += "/" + name;
+  group.rank = static_cast<int>(rank);
+  group.size = static_cast<int>(size);
+  const auto begin = std::chrono::steady_clock::now();
+  auto joined = make_nccl_communicator(group, store, device);
+  const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin);
+  spdlog::info("nccl-joined group={} rank={} of={} took={}ms", group.name, rank, size, took.count());
+  return joined;
+}
+
+/// The shards of a stage add up on their devices, and stages pass on there what they have done.
 cuda_links join_devices(const communicator_options& group, const group_view& view, group_communicators host,
                         bootstrap_store& store, std::size_t device) {
   cuda_links links;
   links.host = std::move(host);
-  if (view.tensor == 1) return links;
+  if (view.tensor * view.pipeline == 1) return links;
   links.deadline = group.deadline;
-  auto stage = group;
-  const auto tensor = static_cast<int>(view.tensor);
-  stage.name = fmt::format("{}/stage{}", group.name, group.rank / tensor);
-  stage.rank = group.rank % tensor;
-  stage.size = tensor;
-  const auto begin = std::chrono::steady_clock::now();
-  links.tensor = make_nccl_communicator(stage, store, device);
-  const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin);
-  spdlog::info("nccl-joined group={} rank={} of={} took={}ms", stage.name, stage.rank, stage.size, took.count());
+  const auto shard = static_cast<std::uint32_t>(group.rank) % view.tensor;
+  const auto stage = static_cast<std::uint32_t>(group.rank) / view.tensor;
+  // The same order on all ranks, so that nobody waits in one part for somebody who waits in the other.
+  links.tensor = join_part(group, fmt::format("stage{}", stage), shard, view.tensor, store, device);
+  links.pipeline = join_part(group, fmt::format("shard{}", shard), stage, view.pipeline, store, device);
   return links;
 }
 
@@ -290,11 +300,7 @@ void check_served(const cluster_file& file) {
     for (const auto& place : group.ranks) {
       check("group " + group.name, place);
       if (place.device.kind != rank_device_kind::cuda) continue;
-      if (group.pipeline > 1)
-        throw std::invalid_argument(
-            fmt::format("group {}: a pipeline of CUDA devices is not built yet; use pipeline: 1 and tensor: {}",
-                        group.name, group.ranks.size()));
-      if (group.tensor > 1 && !nccl_is_available())
+      if (group.ranks.size() > 1 && !nccl_is_available())
         throw std::invalid_argument(
             fmt::format("group {}: this build has no NCCL, which {} ranks on CUDA devices need; install it and build "
                         "again with ./dev build cuda, or give each device a group of its own",

@@ -41,8 +41,6 @@ constexpr std::uint64_t library_bytes = std::uint64_t{512} << 20;
 std::size_t heads_of_group(const shard_layout& layout) { return layout.heads.count / layout.kv_heads.count; }
 
 void check_model(const model_config& config, const shard& part) {
-  if (part.stages != 1)
-    throw config_error("a pipeline of CUDA ranks is not built yet; use pipeline 1 and a larger tensor");
   const auto layout = make_layout(config, part);
   if (config.head_size != 64 && config.head_size != 128)
     throw config_error(
@@ -96,17 +94,19 @@ class cuda_executor final : public executor {
 
   load_report load(const load_progress& progress) override;
   step_result run(const step_plan& plan) override;
-  bool samples() const override { return part_.tensor_rank == 0; }
+  bool samples() const override { return part_.tensor_rank == 0 && part_.last_stage(); }
   void abort() noexcept override;
 
  private:
   cuda_decoder_limits plan_memory() const;
   cuda_step_limits step_limits() const;
   void enqueue_forward(const std::vector<applied_entry>& entries);
+  std::vector<sampled_token> take_sampled(const std::vector<applied_entry>& entries);
   void tune();
   void capture_graphs();
   void wait();
   [[noreturn]] void give_up() const;
+  bool waits_for_others() const { return link_ || links_.pipeline; }
   void tell(const std::string& line) const {
     if (options_.tell) options_.tell(line);
   }
@@ -135,6 +135,7 @@ cuda_executor::~cuda_executor() {
   if (link_) link_->stop();
   graphs_.clear();
   link_.reset();
+  links_.pipeline.reset();
   decoder_.reset();
 }
 
@@ -164,15 +165,16 @@ cuda_decoder_limits cuda_executor::plan_memory() const {
   const auto weights = cuda_weight_bytes(config, part_);
   const auto activations = cuda_decoder::activation_bytes(config, part_, limits) + cuda_step::bytes_for(step_limits()) +
                            cuda_sampler::bytes_for(limits.logit_rows, config.vocabulary_size);
-  const auto exchange = part_.tensor_size == 1 ? 0 : cuda_tensor_link::bytes_for(part_.tensor_size) + library_bytes;
+  const auto exchange = (part_.tensor_size == 1 ? 0 : cuda_tensor_link::bytes_for(part_.tensor_size) + library_bytes) +
+                        (part_.stages == 1 ? 0 : library_bytes);
   const auto kv = cuda_decoder::kv_bytes(config, part_, limits);
   const auto fixed = weights + activations + exchange + reserve_bytes;
   const auto free = device_.free_bytes();
-  tell(
-      fmt::format("memory-planned rank={} of={} device=\"{}\" free={:.0f}MiB weights={:.0f}MiB kv={:.0f}MiB blocks={} "
-                  "activations={:.0f}MiB exchange={:.0f}MiB reserve={:.0f}MiB",
-                  part_.tensor_rank, part_.tensor_size, device_.name(), in_mib(free), in_mib(weights), in_mib(kv),
-                  limits.blocks, in_mib(activations), in_mib(exchange), in_mib(reserve_bytes)));
+  tell(fmt::format(
+      "memory-planned shard={}/{} stage={}/{} device=\"{}\" free={:.0f}MiB weights={:.0f}MiB kv={:.0f}MiB blocks={} "
+      "activations={:.0f}MiB exchange={:.0f}MiB reserve={:.0f}MiB",
+      part_.tensor_rank, part_.tensor_size, part_.stage, part_.stages, device_.name(), in_mib(free), in_mib(weights),
+      in_mib(kv), limits.blocks, in_mib(activations), in_mib(exchange), in_mib(reserve_bytes)));
   if (fixed + kv > free)
     throw config_error(
         fmt::format("{} has {:.0f} MiB free; weights ({:.0f} MiB), activations, exchange with other ranks and what the "
@@ -200,22 +202,23 @@ load_report cuda_executor::load(const load_progress& progress) {
   const auto joined = laps.lap();
   worker_pool pool(std::max<std::size_t>(1, options_.threads));
   decoder_.emplace(config, part_, load_cuda_weights(config, part_, *model_.weights, device_, pool, progress),
-                   link_.get(), device_, limits);
+                   cuda_decoder_links{link_.get(), links_.pipeline.get()}, device_, limits);
   step_ = cuda_step(step_limits());
-  sampler_ = cuda_sampler(limits.logit_rows, config.vocabulary_size);
+  if (part_.last_stage()) sampler_ = cuda_sampler(limits.logit_rows, config.vocabulary_size);
   sequences_.emplace(sequence_limits{config.vocabulary_size, config.positions_max, options_.block_tokens, limits.blocks,
-                                     options_.batch_tokens_max, true});
+                                     options_.batch_tokens_max, part_.stages == 1});
   const auto loaded = laps.lap();
   tune();
   const auto tuned = laps.lap();
   if (group) links_.host.tensor->barrier();  // nobody waits on its device for a rank that still loads
   capture_graphs();
-  tell(fmt::format("cuda-loaded rank={} peers={} link={:.0f}ms weights={:.0f}ms tune={:.0f}ms graphs={:.0f}ms",
-                   part_.tensor_rank,
-                   !group                   ? "none"
-                   : link_->reaches_peers() ? "direct"
-                                            : "library",
-                   joined, loaded, tuned, laps.lap()));
+  tell(
+      fmt::format("cuda-loaded shard={} stage={} peers={} link={:.0f}ms weights={:.0f}ms tune={:.0f}ms graphs={:.0f}ms",
+                  part_.tensor_rank, part_.stage,
+                  !group                   ? "none"
+                  : link_->reaches_peers() ? "direct"
+                                           : "library",
+                  joined, loaded, tuned, laps.lap()));
   return {cuda_weight_bytes(config, part_), cuda_decoder::kv_bytes(config, part_, limits),
           static_cast<std::uint32_t>(limits.blocks), static_cast<std::uint32_t>(options_.block_tokens)};
 }
@@ -229,17 +232,26 @@ step_result cuda_executor::run(const step_plan& plan) {
   const auto& entries = sequences_->apply(plan);
   enqueue_forward(entries);
   step_result result{plan.epoch, plan.step, {}, 0};
+  if (part_.last_stage()) {
+    auto sampled = take_sampled(entries);
+    if (samples()) result.sampled = std::move(sampled);
+  }
+  const auto busy = std::chrono::steady_clock::now() - start;
+  result.busy_us = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(busy).count());
+  return result;
+}
+
+/// In the order of the plan's sampling entries. With one stage they are what the next step feeds where it is told so.
+std::vector<sampled_token> cuda_executor::take_sampled(const std::vector<applied_entry>& entries) {
   auto sampled = sampler_.take(step_.sampled());
   std::vector<sampled_token> in_order(sampled.size());
   for (std::size_t i = 0; i < sampled.size(); ++i)
     in_order[step_.sampled_order()[i]] = std::move(sampled[i]);
   auto token = in_order.begin();
-  for (const auto& entry : entries)
-    if (entry.sample) entry.sequence->sampled = (token++)->token;
-  if (samples()) result.sampled = std::move(in_order);
-  const auto busy = std::chrono::steady_clock::now() - start;
-  result.busy_us = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(busy).count());
-  return result;
+  if (part_.stages == 1)
+    for (const auto& entry : entries)
+      if (entry.sample) entry.sequence->sampled = (token++)->token;
+  return in_order;
 }
 
 /// Ends when the step's tokens are on the host.
@@ -257,12 +269,12 @@ void cuda_executor::enqueue_forward(const std::vector<applied_entry>& entries) {
     throw engine_error(fmt::format("{} sequences are sampled in one step; the CUDA engine can do {}",
                                    step_.sampled().size(), cuda_sequences_max));
   step_.upload(device_.stream());
-  sampler_.upload(step_.sampled(), device_.stream());
+  if (part_.last_stage()) sampler_.upload(step_.sampled(), device_.stream());
   if (graph != graphs_.end())
     graph->second.launch(device_.stream());
   else
     decoder_->enqueue(step_.batch(), device_.stream());
-  sampler_.enqueue(decoder_->logits(), device_.stream());
+  if (part_.last_stage()) sampler_.enqueue(decoder_->logits(), device_.stream());
   wait();
 }
 
@@ -304,9 +316,10 @@ void cuda_executor::wait() {
     if (stop_.load(std::memory_order_relaxed)) throw collective_error("the step was aborted");
     const auto now = clock::now();
     if (now - begin > links_.deadline) give_up();
-    if (link_ && options_.progress && now - told > std::chrono::milliseconds(10)) {
-      options_.progress->advance();
-      link_->check();
+    if (waits_for_others() && now - told > std::chrono::milliseconds(10)) {
+      if (options_.progress) options_.progress->advance();
+      if (link_) link_->check();
+      if (links_.pipeline) links_.pipeline->check();
       told = now;
     }
     std::this_thread::yield();
@@ -314,11 +327,11 @@ void cuda_executor::wait() {
 }
 
 void cuda_executor::give_up() const {
-  if (!link_)
+  if (!waits_for_others())
     throw cuda_error(fmt::format("{}: a step did not end within {} ms", device_.name(), links_.deadline.count()));
   throw collective_error(
-      fmt::format("tensor rank {} of {}: a step did not end within {} ms: another rank is lost or late",
-                  part_.tensor_rank, part_.tensor_size, links_.deadline.count()));
+      fmt::format("shard {} of {}, stage {} of {}: a step did not end within {} ms: another rank is lost or late",
+                  part_.tensor_rank, part_.tensor_size, part_.stage, part_.stages, links_.deadline.count()));
 }
 
 }  // namespace

@@ -27,10 +27,11 @@ double measure_device_copy_bandwidth(std::size_t index);
 struct cuda_links {
   group_communicators host{};                     ///< while starting; what a step exchanges does not pass the host
   std::unique_ptr<device_communicator> tensor{};  ///< null: the group's devices must reach each other's memory
-  std::chrono::milliseconds deadline{60'000};     ///< of a step, which waits for all ranks
+  std::unique_ptr<device_communicator> pipeline{};
+  std::chrono::milliseconds deadline{60'000};  ///< of a step, which waits for all ranks
 };
 
-/// An executor on device `index` for one rank of a tensor-parallel group. Throws config_error for a model or option
+/// An executor on device `index` for one rank of a tensor x pipeline group. Throws config_error for a model or option
 /// that it cannot do, and where the build has no CUDA engine.
 std::unique_ptr<executor> make_cuda_executor(model source, const shard& part, cuda_links links,
                                              const engine_options& options, std::size_t index);

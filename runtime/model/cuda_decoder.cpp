@@ -63,11 +63,11 @@ cuda_decoder::buffers cuda_decoder::lay_out(std::byte* base, const model_config&
   const auto layout = make_layout(whole, part);
   const auto config = config_of(whole, layout);
   const bool group = part.tensor_size > 1;
-  const auto tokens = limits.batch_tokens, rows = limits.logit_rows;
+  const auto tokens = limits.batch_tokens, rows = part.last_stage() ? limits.logit_rows : 0;
   pieces from(base);
   buffers b;
   b.hidden = from.take<float>(tokens * config.hidden_size);
-  if (group) b.partial = from.take<float>(tokens * config.hidden_size);
+  if (group || !part.first_stage()) b.partial = from.take<float>(tokens * config.hidden_size);
   b.normed = from.take<bf16>(std::max(tokens, rows) * config.hidden_size);
   b.qkv = from.take<bf16>(tokens * qkv_columns(config));
   b.attended = from.take<bf16>(tokens * query_columns(config));
@@ -99,17 +99,20 @@ std::uint64_t cuda_decoder::kv_bytes(const model_config& config, const shard& pa
 }
 
 cuda_decoder::cuda_decoder(const model_config& config, const shard& part, cuda_weights weights,
-                           const cuda_tensor_link* link, const cuda_device& device, const cuda_decoder_limits& limits)
-    : layout_(make_layout(config, part)),
+                           const cuda_decoder_links& links, const cuda_device& device,
+                           const cuda_decoder_limits& limits)
+    : part_(part),
+      layout_(make_layout(config, part)),
       config_(config_of(config, layout_)),
-      link_(link),
+      link_(links.tensor),
+      pipeline_(links.pipeline),
       weights_(std::move(weights)),
       limits_(limits),
       multiprocessors_(std::min(device.multiprocessors(), multiprocessors_max)),
       memory_(lay_out(nullptr, config, part, limits).bytes),
       kv_memory_(kv_bytes(config, part, limits)),
       buffers_(lay_out(memory_.data(), config, part, limits)) {
-  assert((part.tensor_size > 1) == (link_ != nullptr));
+  assert((part.tensor_size > 1) == (link_ != nullptr) && (part.stages > 1) == (pipeline_ != nullptr));
   // What no token has been stored in is read beside what has, and masked: it must be finite.
   clear_device(memory_.data(), memory_.bytes(), device.stream());
   clear_device(kv_memory_.data(), kv_memory_.bytes(), device.stream());
@@ -123,25 +126,47 @@ cuda_decoder::cuda_decoder(const model_config& config, const shard& part, cuda_w
 void cuda_decoder::enqueue(const cuda_batch& batch, cuda_stream stream) {
   assert(batch.tokens <= limits_.batch_tokens && batch.sampled <= limits_.logit_rows);
   if (batch.tokens == 0) return;
-  const auto& b = buffers_;
-  const auto hidden = config_.hidden_size;
   const bool one_row = batch.tokens == 1;
-  embedding_cuda(weights_.embedding, static_cast<std::int32_t>(layout_.vocabulary.begin), layout_.vocabulary.count,
-                 hidden, batch.token_ids, batch.tokens, link_ ? b.partial : b.hidden, stream);
-  add_and_norm(batch, {exchange_point::kind::embedding}, one_row ? nullptr : weights_.layers.front().attention_norm,
-               stream);
+  take_rows(batch, one_row ? nullptr : weights_.layers.front().attention_norm, stream);
   for (std::size_t layer = 0; layer < weights_.layers.size(); ++layer) {
     if (one_row)
       enqueue_row(batch, layer, stream);
     else
       enqueue_rows(batch, layer, stream);
   }
-  if (batch.sampled == 0) return;
-  if (one_row) {
+  if (!part_.last_stage())
+    pipeline_->send(buffers_.hidden, batch.tokens * config_.hidden_size, pipeline_->rank() + 1, stream);
+  else if (batch.sampled != 0)
+    enqueue_logits(batch, stream);
+}
+
+/// From the embedding, or from the stage before.
+void cuda_decoder::take_rows(const cuda_batch& batch, const bf16* norm, cuda_stream stream) {
+  if (part_.first_stage()) {
+    embedding_cuda(weights_.embedding, static_cast<std::int32_t>(layout_.vocabulary.begin), layout_.vocabulary.count,
+                   config_.hidden_size, batch.token_ids, batch.tokens, link_ ? buffers_.partial : buffers_.hidden,
+                   stream);
+    add_and_norm(batch, {exchange_point::kind::embedding}, norm, stream);
+    return;
+  }
+  pipeline_->receive(buffers_.partial, batch.tokens * config_.hidden_size, pipeline_->rank() - 1, stream);
+  peer_reduce_cuda({.partial = buffers_.partial,
+                    .residual = buffers_.hidden,
+                    .add = false,
+                    .rows = batch.tokens,
+                    .columns = config_.hidden_size,
+                    .norm = norm,
+                    .epsilon = config_.norm_epsilon,
+                    .out = buffers_.normed},
+                   stream);
+}
+
+void cuda_decoder::enqueue_logits(const cuda_batch& batch, cuda_stream stream) {
+  if (batch.tokens == 1) {
     gemv_cuda(head_row(), stream);
   } else {
-    rms_norm_cuda(b.hidden, batch.sampled_row, weights_.final_norm, config_.norm_epsilon, batch.sampled, hidden,
-                  b.normed, stream);
+    rms_norm_cuda(buffers_.hidden, batch.sampled_row, weights_.final_norm, config_.norm_epsilon, batch.sampled,
+                  config_.hidden_size, buffers_.normed, stream);
     gemm_.run(head_product(batch.sampled), stream);
   }
   if (link_) gather_logits(batch, stream);
@@ -214,7 +239,10 @@ void cuda_decoder::enqueue_row(const cuda_batch& batch, std::size_t layer, cuda_
   down.x = buffers_.activated;
   o.next = first_weights(gate_up);
   gate_up.next = first_weights(down);
-  down.next = first_weights(layer + 1 < weights_.layers.size() ? qkv_row(layer + 1) : head_row());
+  if (layer + 1 < weights_.layers.size())
+    down.next = first_weights(qkv_row(layer + 1));
+  else if (part_.last_stage())
+    down.next = first_weights(head_row());
   gemv_cuda(qkv_row(layer), stream);
   attend(batch, layer, first_weights(o), stream);  // attention reads little: the weights after it come meanwhile
   add_row(o, {exchange_point::kind::attention, layer}, batch, stream);
@@ -303,7 +331,7 @@ void cuda_decoder::tune(cuda_stream stream) {
     const auto m = std::min(tokens, limits_.batch_tokens);
     for (const auto& call : {qkv_product(0, m), o_product(0, m), gate_up_product(0, m), down_product(0, m)})
       gemm_.tune(call, stream);
-    gemm_.tune(head_product(std::min(m, limits_.logit_rows)), stream);
+    if (part_.last_stage()) gemm_.tune(head_product(std::min(m, limits_.logit_rows)), stream);
   }
 }
 

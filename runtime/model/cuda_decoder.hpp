@@ -46,14 +46,20 @@ struct cuda_decoder_limits {
   std::size_t blocks = 0;
 };
 
+/// How a shard's decoder reaches the others; null where there are none. They outlive the decoder.
+struct cuda_decoder_links {
+  const cuda_tensor_link* tensor = nullptr;
+  device_communicator* pipeline = nullptr;  ///< the same shard in all stages; its rank is the stage
+};
+
 /// The forward pass of a model on one device, or of one shard of it on each of several: runtime/model/decoder's list of
 /// ops in the fused form that a GPU wants. Residuals are float32, all other activations bf16, sums float32. A step of
 /// one row goes through gemv_cuda, which does norm, gate and residual on the way; the others through cuBLASLt. Ranks of
-/// a group add up their shares after the embedding, the output and the down projection, and all get all logits.
+/// a group add up their shares after the embedding, the output and the down projection, and all get all logits. A stage
+/// receives its rows from the one before, at every shard from the same shard, and sends them to the next.
 class cuda_decoder {
  public:
-  /// `link` is null for a group of one, and must outlive the decoder.
-  cuda_decoder(const model_config& config, const shard& part, cuda_weights weights, const cuda_tensor_link* link,
+  cuda_decoder(const model_config& config, const shard& part, cuda_weights weights, const cuda_decoder_links& links,
                const cuda_device& device, const cuda_decoder_limits& limits);
 
   /// Device memory that a decoder takes besides the weights, without and with KV cache.
@@ -73,14 +79,14 @@ class cuda_decoder {
   /// one and of several tokens has run.
   void enqueue(const cuda_batch& batch, cuda_stream stream);
 
-  /// f32 [batch.sampled, vocabulary] of the last batch, on every rank.
+  /// f32 [batch.sampled, vocabulary] of the last batch, on every rank of the last stage.
   float* logits() const { return buffers_.logits; }
 
  private:
   /// Pieces of one piece of device memory.
   struct buffers {
     float* hidden = nullptr;
-    float* partial = nullptr;  ///< of a group: this rank's share of what is added to hidden
+    float* partial = nullptr;  ///< of a group: this rank's share of what is added to hidden, or what a stage receives
     bf16 *normed = nullptr, *qkv = nullptr, *attended = nullptr, *gate_up = nullptr, *activated = nullptr;
     float* logits = nullptr;
     float *logits_part = nullptr, *logits_gathered = nullptr;  ///< of a group
@@ -106,11 +112,15 @@ class cuda_decoder {
   void add_row(gemv_call call, exchange_point point, const cuda_batch& batch, cuda_stream stream) const;
   void add_and_norm(const cuda_batch& batch, exchange_point point, const bf16* norm, cuda_stream stream) const;
   void add_up(const cuda_batch& batch, exchange_point point, const bf16* norm, cuda_stream stream) const;
+  void take_rows(const cuda_batch& batch, const bf16* norm, cuda_stream stream);
+  void enqueue_logits(const cuda_batch& batch, cuda_stream stream);
   void gather_logits(const cuda_batch& batch, cuda_stream stream) const;
 
+  const shard part_;
   const shard_layout layout_;
   const model_config config_;  ///< of this shard: its heads, its layers, its columns between the projections
   const cuda_tensor_link* link_;
+  device_communicator* pipeline_;
   const cuda_weights weights_;
   const cuda_decoder_limits limits_;
   const std::size_t multiprocessors_;
