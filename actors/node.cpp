@@ -7,15 +7,12 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
-#include "actors/peer_probe.hpp"
-
 namespace troupe {
 namespace {
 
 constexpr std::chrono::milliseconds connect_timeout{5000};
 constexpr std::chrono::milliseconds topology_timeout{5000};
-constexpr std::chrono::milliseconds leader_pause{500};  // between attempts to reach the leader of another machine
-constexpr std::uint64_t report_every = 5;               // ticks: what is announced on change is announced again
+constexpr std::uint64_t report_every = 5;  // ticks: what is announced on change is announced again
 
 }  // namespace
 
@@ -194,97 +191,6 @@ caf::result<Result> node::pass_on(Message& message) {
   return self_->delegate(topology_, std::move(message));
 }
 
-/// Each member is told of its own group; handles spare those of one process the network.
-void node::tell_ranks() {
-  for (const auto& group : view_.groups) {
-    join_group message{group, std::vector<scheduler_rank_actor>(group.members.size()), lease_end(group)};
-    std::vector<scheduler_rank_actor> own;
-    for (const auto& member : group.members) {
-      const auto* at = places_.find(member);
-      if (!at || !at->handle) continue;
-      own.push_back(at->handle);
-      if (at->handle.node() == self_->node()) message.local[member.rank] = at->handle;
-    }
-    for (const auto& rank : own)
-      self_->send(rank, message);
-  }
-}
-
-void node::tell_leases() {
-  for (const auto& group : view_.groups)
-    for (const auto& member : group.members)
-      if (const auto* at = places_.find(member); at && at->handle && at->state.epoch == group.epoch)
-        self_->send(at->handle, hold_lease{epoch{group.epoch}, group.cluster, lease_end(group)});
-}
-
-/// Until when this node's ranks of a group may emit.
-std::int64_t node::lease_end(const group_view& group) const {
-  return to_nanoseconds(group.rooted ? caf::actor_clock::time_point::max() : lease_.until());
-}
-
-bool node::drained_in_view() const {
-  return std::any_of(view_.nodes.begin(), view_.nodes.end(),
-                     [this](const node_view& x) { return x.name == options_.name && x.draining; });
-}
-
-void node::tell_router() {
-  serving_groups message;
-  leased_ = lease_.held(self_->clock().now());
-  for (const auto& group : view_.groups) {
-    message.ended.insert(message.ended.end(), group.ended.begin(), group.ended.end());
-    if (group.phase != group_phase::serving) {
-      if (message.why.empty() && group.phase == group_phase::failed) message.why = group.message;
-      continue;
-    }
-    const bool ours = group.members.front().node == options_.name;
-    if (!leased_ && !(group.rooted && ours)) continue;
-    if (auto leader = leader_of(group))
-      message.groups.push_back(
-          {group.name, epoch{group.epoch}, std::move(leader), ours, group.cluster, group.draining, group.full});
-    else if (lost_with_topology(group))
-      message.ended.push_back({group.epoch, loss_cause::unreachable});
-  }
-  message.cut_off = !leased_ && message.groups.empty();
-  if (message.cut_off)
-    message.why = fmt::format("node {} has had no answer from the topology actor on node {} for too long",
-                              options_.name, file_.nodes.front().name);
-  message.draining = drained_in_view();
-  self_->send(router_, std::move(message));
-}
-
-/// The first node is gone, and with it the topology actor, who else would tell that this group lost a part there.
-bool node::lost_with_topology(const group_view& group) const {
-  const auto& first = file_.nodes.front().name;
-  return !topology_ && std::any_of(group.members.begin(), group.members.end(),
-                                   [&first](const group_member& member) { return member.node == first; });
-}
-
-/// The handle of a group's rank 0; null while it is being asked for.
-scheduler_rank_actor node::leader_of(const group_view& group) {
-  const auto& member = group.members.front();
-  if (member.node == options_.name) {
-    const auto* own = places_.find(member);
-    return own ? own->handle : scheduler_rank_actor{};
-  }
-  auto& leader = leaders_[group.name];
-  auto now = self_->clock().now();
-  if (leader.epoch == group.epoch && (leader.handle || now < leader.next_attempt)) return leader.handle;
-  leader = {group.epoch, {}, now + connect_timeout + leader_pause};
-  connect<scheduler_rank_actor>(
-      self_, options_.network, member.door, connect_timeout,
-      [this, name = group.name, epoch = group.epoch](scheduler_rank_actor handle) {
-        if (leaders_[name].epoch != epoch) return;
-        self_->monitor(handle);
-        leaders_[name].handle = std::move(handle);
-        tell_router();
-      },
-      [this, name = group.name](const caf::error& reason) {
-        spdlog::warn("leader-unreachable group={} reason=\"{}\"", name, to_string(reason));
-        leaders_[name].next_attempt = self_->clock().now() + leader_pause;
-      });
-  return {};
-}
-
 /// One of this process's own actors has ended: a new one takes its place, and those who used it are told.
 bool node::replace_service(const caf::down_msg& down) {
   if (!options_.services) return false;
@@ -414,70 +320,6 @@ void node::stop_if_hopeless() {
   auto failed = [](const group_view& group) { return group.phase == group_phase::failed; };
   if (!std::all_of(view_.groups.begin(), view_.groups.end(), failed)) return;
   self_->quit(make_failure(errc::not_ready, view_.groups.front().message));
-}
-
-caf::result<topology_actor> node::on_find_topology() const {
-  if (file_.nodes.front().name == options_.name && topology_) return topology_;
-  return make_failure(errc::not_ready, fmt::format("node {} does not run the topology actor, node {} does",
-                                                   options_.name, file_.nodes.front().name));
-}
-
-caf::result<node_status> node::on_status() {
-  auto promise = self_->make_response_promise<node_status>();
-  self_->request(router_, topology_timeout, get_status{})
-      .then(
-          [this, promise](const router_status& router) mutable {
-            promise.deliver(
-                node_status{options_.name, options_.version, options_.model, options_.context_tokens, view_, router});
-          },
-          [promise](const caf::error& reason) mutable { promise.deliver(reason); });
-  return promise;
-}
-
-caf::result<group_statistics> node::on_group_status(const get_group_statistics& message) {
-  for (const auto& group : view_.groups) {
-    if (group.name != message.group || group.phase != group_phase::serving) continue;
-    if (auto leader = leader_of(group)) return self_->delegate(leader, get_status{});
-  }
-  return make_failure(errc::not_ready, fmt::format("group '{}' does not serve", message.group));
-}
-
-caf::result<probe_report> node::on_probe(const probe_node& message) {
-  const auto* peer = file_.find_node(message.node);
-  if (!peer || !options_.network)
-    return make_failure(errc::invalid_request,
-                        fmt::format("node {} knows no node '{}' to reach over a network", options_.name, message.node));
-  peer_probe_options probing{options_.name, options_.network, {peer->cluster.host, peer->cluster.port}};
-  return self_->delegate(self_->spawn<peer_probe_impl, caf::detached>(std::move(probing)), message);
-}
-
-echoed node::on_echo(echo& message) const {
-  if (message.payload.size() > probe_bytes_max) message.payload.resize(probe_bytes_max);
-  return {options_.name,     options_.version,    protocol_version,
-          file_.fingerprint, options_.model_hash, std::move(message.payload)};
-}
-
-caf::result<trace_answer> node::on_trace(get_trace& message) {
-  if (!options_.traces) return make_failure(errc::not_ready, fmt::format("node {} keeps no records", options_.name));
-  return self_->delegate(options_.traces, std::move(message));
-}
-
-known_nodes node::on_find_nodes() const {
-  known_nodes known{options_.name, {}};
-  for (const auto& spec : file_.nodes)
-    known.nodes.push_back({spec.name, {spec.cluster.host, spec.cluster.port}});
-  return known;
-}
-
-caf::result<std::uint64_t> node::on_inject(inject& message) {
-  if (!options_.faults) return faults_refused();
-  return self_->delegate(options_.faults, inject_here{std::move(message.what), view_});
-}
-
-caf::error node::faults_refused() const {
-  return make_failure(
-      errc::invalid_request,
-      fmt::format("node {} injects no faults: its topology file does not say allow_faults: true", options_.name));
 }
 
 caf::result<void> node::on_drain() {

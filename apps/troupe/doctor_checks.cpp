@@ -15,6 +15,7 @@
 
 #include "actors/tls.hpp"
 #include "apps/troupe/file_descriptor.hpp"
+#include "apps/troupe/node_memory.hpp"
 #include "apps/troupe/serving.hpp"
 
 namespace troupe {

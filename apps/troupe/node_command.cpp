@@ -23,6 +23,7 @@
 #include "apps/troupe/file_generation_store.hpp"
 #include "apps/troupe/logging.hpp"
 #include "apps/troupe/model_checksums.hpp"
+#include "apps/troupe/node_memory.hpp"
 #include "apps/troupe/open_files.hpp"
 #include "apps/troupe/process_faults.hpp"
 #include "apps/troupe/process_launcher.hpp"

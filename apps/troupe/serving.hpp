@@ -23,10 +23,6 @@ namespace troupe {
 /// Throws std::invalid_argument for what a topology file may ask and this build does not do.
 void check_served(const cluster_file& file);
 
-/// Logs what each rank of a node will hold, before anything is loaded. Throws std::invalid_argument with the numbers
-/// when they do not fit into the memory that is free.
-void plan_node_memory(const cluster_file& file, const model_bundle& model, const std::string& node);
-
 /// What a process may have beside what it serves with.
 struct serving_extras {
   std::shared_ptr<flight_recorder> recorder{};  ///< null: nothing is noted

@@ -20,6 +20,11 @@ struct shard {
   friend bool operator==(const shard&, const shard&) = default;
 };
 
+/// The part of a world rank.
+inline shard shard_of_rank(std::size_t rank, std::size_t tensor_size, std::size_t stages) {
+  return {rank % tensor_size, tensor_size, rank / tensor_size, stages};
+}
+
 /// [begin, begin + count).
 struct index_range {
   std::size_t begin = 0;
