@@ -26,7 +26,7 @@ double measure_device_copy_bandwidth(std::size_t index);
 /// How a rank on a device talks to the others of its group. A group of one needs nothing.
 struct cuda_links {
   group_communicators host{};                     ///< while starting; what a step exchanges does not pass the host
-  std::unique_ptr<device_communicator> tensor{};  ///< null: the group's devices must reach each other's memory
+  std::unique_ptr<device_communicator> tensor{};  ///< null: what the devices cannot exchange directly throws
   std::unique_ptr<device_communicator> pipeline{};
   std::chrono::milliseconds deadline{60'000};  ///< of a step, which waits for all ranks
 };

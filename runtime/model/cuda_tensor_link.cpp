@@ -147,8 +147,8 @@ void cuda_tensor_link::reduce(peer_reduce_call call, float* partial, exchange_po
   if (direct(call.rows, call.columns)) {
     call.exchange = exchange(point, pass);
   } else {
-    assert(library_ && !call.sent);
-    library_->all_reduce_sum(partial, call.rows * call.columns, stream);
+    assert(!call.sent);
+    library().all_reduce_sum(partial, call.rows * call.columns, stream);
   }
   peer_reduce_cuda(call, stream);
 }
@@ -157,7 +157,6 @@ void cuda_tensor_link::gather(const logits_gather_call& call, float* gathered, c
                               cuda_stream stream) const {
   if (direct(1, call.rows * call.padded))
     return gather_logits_cuda(exchange({exchange_point::kind::logits}, pass), call, stream);
-  assert(library_);
   // This rank's rows are as long as its part; every rank sends as many elements as the longest part has.
   const auto begin = std::min(call.vocabulary, rank_ * call.padded);
   const auto columns = std::min(call.padded, call.vocabulary - begin);
@@ -165,7 +164,7 @@ void cuda_tensor_link::gather(const logits_gather_call& call, float* gathered, c
     auto some = call;
     some.rows = std::min(gather_rows, call.rows - row);
     const auto stride = some.rows * call.padded;
-    library_->all_gather(call.part + row * columns, gathered, stride, stream);
+    library().all_gather(call.part + row * columns, gathered, stride, stream);
     some.part = gathered;
     some.logits = call.logits + row * call.vocabulary;
     place_logits_cuda(size_, stride, some, stream);
@@ -179,6 +178,11 @@ void cuda_tensor_link::renew(communicator& host) const {
   clear_device(inbox_->data(), inbox_->bytes(), stream_);
   synchronize(stream_);
   host.barrier();
+}
+
+device_communicator& cuda_tensor_link::library() const {
+  if (!library_) throw collective_error("devices that do not reach each other, and large exchanges, need NCCL");
+  return *library_;
 }
 
 void cuda_tensor_link::stop() noexcept {

@@ -70,6 +70,7 @@ class cuda_tensor_link {
  private:
   void reach_peers(communicator& host);
   void warm_up() const;
+  device_communicator& library() const;
   std::uint32_t calls() const { return static_cast<std::uint32_t>(2 * layers_ + 2); }
 
   std::size_t rank_, size_;
