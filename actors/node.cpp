@@ -81,6 +81,7 @@ node_actor::behavior_type node::make_behavior() {
 void node::on_down(const caf::down_msg& down) {
   if (topology_ && down.source == topology_.address()) {
     spdlog::warn("topology-lost reason={}", to_string(down.reason));
+    first_node_lost_ = down.reason == caf::exit_reason::remote_link_unreachable;
     topology_ = nullptr;  // what is leased goes on; asked for again with the next tick
     lease_.forget_asked();
     return;
@@ -99,6 +100,7 @@ void node::on_begin(const begin& message) {
 
 void node::use_topology(topology_actor handle) {
   topology_ = std::move(handle);
+  first_node_lost_ = false;
   unreachable_.clear();
   view_.revision = 0;  // another one may count from the beginning
   self_->monitor(topology_);

@@ -78,7 +78,7 @@ class node {
   void tell_leases();
   std::int64_t lease_end(const group_view& group) const;
   void tell_router();
-  bool lost_with_topology(const group_view& group) const;
+  bool lost_with_first_node(const group_view& group) const;
   scheduler_rank_actor leader_of(const group_view& group);
   bool replace_service(const caf::down_msg& down);
   void find_topology_actor();
@@ -96,6 +96,7 @@ class node {
   rank_places places_;
   router_actor router_;
   topology_actor topology_;
+  bool first_node_lost_ = false;  ///< its connection was lost, and not only its topology actor
   bool connecting_ = false;
   std::map<std::string, reached_leader> leaders_;  ///< of groups led from other machines
   cluster_view view_;

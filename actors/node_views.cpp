@@ -39,8 +39,8 @@ void node::tell_leases() {
         self_->send(at->handle, hold_lease{epoch{group.epoch}, group.cluster, lease_end(group)});
 }
 
-/// Until when this node's ranks of a group may emit; not before all of them are there. So an epoch that never served can
-/// be followed by the next one at once, whatever is still on its way.
+/// Until when this node's ranks of a group may emit; not before all of them are there. So an epoch that never served
+/// can be followed by the next one at once, whatever is still on its way.
 std::int64_t node::lease_end(const group_view& group) const {
   if (group.phase != group_phase::serving) return 0;
   return to_nanoseconds(group.rooted ? caf::actor_clock::time_point::max() : lease_.until());
@@ -65,7 +65,7 @@ void node::tell_router() {
     if (auto leader = leader_of(group))
       message.groups.push_back(
           {group.name, epoch{group.epoch}, std::move(leader), ours, group.cluster, group.draining, group.full});
-    else if (lost_with_topology(group))
+    else if (lost_with_first_node(group))
       message.ended.push_back({group.epoch, loss_cause::unreachable});
   }
   message.cut_off = !leased_ && message.groups.empty();
@@ -76,11 +76,12 @@ void node::tell_router() {
   self_->send(router_, std::move(message));
 }
 
-/// The first node is gone, and with it the topology actor, who else would tell that this group lost a part there.
-bool node::lost_with_topology(const group_view& group) const {
+/// The whole first node is out of reach, and with it the topology actor, who else would tell that this group lost a
+/// part there. That the topology actor alone has died explains no rank's end.
+bool node::lost_with_first_node(const group_view& group) const {
   const auto& first = file_.nodes.front().name;
-  return !topology_ && std::any_of(group.members.begin(), group.members.end(),
-                                   [&first](const group_member& member) { return member.node == first; });
+  return first_node_lost_ && std::any_of(group.members.begin(), group.members.end(),
+                                         [&first](const group_member& member) { return member.node == first; });
 }
 
 /// The handle of a group's rank 0; null while it is being asked for.
