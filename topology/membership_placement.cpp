@@ -81,13 +81,13 @@ std::string membership::unequal_memory(const placement& chosen) const {
       static_cast<double>(file_.engine.free_memory_spread_bytes) / mib, chosen.places[least].node);
 }
 
-/// The ranks of the greatest epoch that any rank of the group is in, by rank.
+/// The ranks of the greatest epoch that any rank of the group is in, by rank; failed ones that still run among them.
 std::vector<membership::former_member> membership::find_former(const std::string& group) const {
   std::vector<former_member> found;
   for (const auto& [name, node] : nodes_) {
     if (!node.refusal.empty()) continue;
     for (const auto& state : node.state.ranks) {
-      if (state.group != group || state.epoch == 0 || state.phase > rank_phase::started) continue;
+      if (state.group != group || state.epoch == 0 || state.phase > rank_phase::failed) continue;
       if (!found.empty() && state.epoch < found.front().rank->epoch) continue;
       if (!found.empty() && state.epoch > found.front().rank->epoch) found.clear();
       found.push_back({&node, &state});
@@ -127,20 +127,27 @@ bool membership::adopt(group_view& view, group_record& record, time_point now) {
   if (found.empty()) return false;
   const auto epoch = found.front().rank->epoch;
   const bool over = heard_of(view.name) > epoch;
+  const auto failed =
+      std::find_if(found.begin(), found.end(), [](const auto& x) { return x.rank->phase == rank_phase::failed; });
   if (!over && is_whole(found)) {
     take_up(view, record, found, now);
     return true;
   }
-  if (!over && now - record.since <= options_.adoption_grace) {
+  if (!over && failed == found.end() && now - record.since <= options_.adoption_grace) {
     view.message = "waiting for the other ranks of epoch " + epoch_text(epoch);
     return true;
   }
   if (generation_wanted() != 0) return false;  // and gather says what it waits for
   record.served = true;
   view.epoch = epoch;
-  auto why = over ? fmt::format("epoch {} was over before", epoch_text(epoch))
-                  : fmt::format("not all ranks of epoch {} are left", epoch_text(epoch));
-  end_epoch(view, record, {true, false, loss_cause::unreachable, std::move(why)}, now);
+  ending why{true, false, loss_cause::unreachable,
+             fmt::format("not all ranks of epoch {} are left", epoch_text(epoch))};
+  if (over) why.message = fmt::format("epoch {} was over before", epoch_text(epoch));
+  if (failed != found.end()) {
+    why.cause = std::max(failed->rank->cause, loss_cause::crashed);
+    why.message = fmt::format("rank {} failed: {}", failed->rank->rank, failed->rank->message);
+  }
+  end_epoch(view, record, std::move(why), now);
   for (const auto& [node, state] : found)
     record.old.push_back({{state->rank, node->state.node, state->device, node->state.boot, state->incarnation, 0, {}},
                           epoch,

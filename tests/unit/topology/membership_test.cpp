@@ -273,6 +273,25 @@ TEST_CASE("an epoch that a node knows to be over is not taken up again by the ne
   }
 }
 
+TEST_CASE("a rank that has failed in an epoch of an earlier topology actor ends it, and is waited for") {
+  rehearsal test;
+  test.settle();
+  auto epoch = test.group().epoch;
+  auto options = rehearsal::usual();
+  options.generation = 6;
+  membership restarted{test.file, options, test.now};
+  auto& failed = test.nodes.at("b").ranks.front();
+  failed.phase = rank_phase::failed;
+  failed.cause = loss_cause::crashed;
+  for (const auto& [name, node] : test.nodes)
+    restarted.observe(node, test.now);
+  restarted.advance(test.now);
+  const auto& group = restarted.view().groups.front();
+  CHECK(group.phase == group_phase::gathering);
+  CHECK(group.epoch > epoch);
+  CHECK(group.ended == std::vector<epoch_end>{{epoch, loss_cause::crashed}});
+}
+
 TEST_CASE("an epoch is not taken up while a later one may go on where nobody has been heard of") {
   auto file = rehearsal::two_nodes();
   file.groups.front().tensor = 1;
