@@ -39,10 +39,8 @@ void node::tell_leases() {
         self_->send(at->handle, hold_lease{epoch{group.epoch}, group.cluster, lease_end(group)});
 }
 
-/// Until when this node's ranks of a group may emit; not before all of them are there. So an epoch that never served
-/// can be followed by the next one at once, whatever is still on its way.
+/// Until when this node's ranks of a group may emit.
 std::int64_t node::lease_end(const group_view& group) const {
-  if (group.phase != group_phase::serving) return 0;
   return to_nanoseconds(group.rooted ? caf::actor_clock::time_point::max() : lease_.until());
 }
 
