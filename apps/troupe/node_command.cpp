@@ -29,7 +29,7 @@
 #include "apps/troupe/process_launcher.hpp"
 #include "apps/troupe/serving.hpp"
 #include "apps/troupe/signals.hpp"
-#include "apps/troupe/state_folder.hpp"
+#include "apps/troupe/user_folders.hpp"
 #include "runtime/trace/flight_folder.hpp"
 
 namespace troupe {

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdlib>
 #include <string_view>
 #include <thread>
 #include <utility>
@@ -12,6 +11,7 @@
 #include <spdlog/spdlog.h>
 
 #include "actors/node_bootstrap_store.hpp"
+#include "apps/troupe/user_folders.hpp"
 #include "runtime/collective/group_communicators.hpp"
 #include "runtime/collective/nccl.hpp"
 #include "runtime/collective/watched_communicator.hpp"
@@ -69,13 +69,6 @@ std::unique_ptr<executor> make_scripted(const cluster_file& file, bool samples, 
   return std::make_unique<scripted_executor>(std::move(options));
 }
 
-/// Of this user; empty where there is none.
-std::string cache_folder() {
-  if (const auto* folder = std::getenv("XDG_CACHE_HOME"); folder && *folder) return folder + std::string{"/troupe"};
-  if (const auto* home = std::getenv("HOME"); home && *home) return home + std::string{"/.cache/troupe"};
-  return {};
-}
-
 /// One part of a group, over NCCL; null where the part is the rank alone.
 std::unique_ptr<device_communicator> join_part(communicator_options group, const std::string& name, std::uint32_t rank,
                                                std::uint32_t size, bootstrap_store& store, std::size_t device) {
@@ -128,7 +121,7 @@ executor_factory make_rank_engine(caf::actor_system& system, const cluster_file&
     options.kv_blocks = static_cast<std::uint32_t>(file.engine.kv_blocks);
     options.kv_bytes = file.engine.kv_memory_bytes;
     options.batch_tokens_max = file.engine.max_batch_tokens;
-    options.cache_folder = cache_folder();
+    options.cache_folder = cache_folder().string();
     options.tell = [](const std::string& line) { spdlog::info("{}", line); };
     constexpr std::string_view cuda = "cuda:";
     if (device.starts_with(cuda)) {

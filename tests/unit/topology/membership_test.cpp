@@ -273,7 +273,7 @@ TEST_CASE("an epoch that a node knows to be over is not taken up again by the ne
   }
 }
 
-TEST_CASE("a rank that has failed in an epoch of an earlier topology actor ends it, and is waited for") {
+TEST_CASE("a rank that has failed in an epoch of an earlier topology actor ends it, and its cause is kept") {
   rehearsal test;
   test.settle();
   auto epoch = test.group().epoch;

@@ -10,4 +10,8 @@ namespace troupe {
 /// XDG_STATE_HOME; empty when there is no home folder either.
 std::filesystem::path default_state_folder(const std::string& cluster);
 
+/// Where this user keeps what can be made again: $XDG_CACHE_HOME/troupe, with ~/.cache for XDG_CACHE_HOME; empty when
+/// there is no home folder either.
+std::filesystem::path cache_folder();
+
 }  // namespace troupe
