@@ -44,10 +44,9 @@ TEST_CASE("of a process that has gone, the network keeps nothing") {
       caf::actor_system peer{peer_config};
       auto door = peer.middleman().remote_actor("127.0.0.1", *port);
       REQUIRE(door);
-      caf::scoped_actor {
-        peer
-        } -> request(*door, 20s, 7)
-            .receive([](int x) { CHECK(x == 7); }, [](const caf::error& e) { FAIL(to_string(e)); });
+      caf::scoped_actor asker{peer};
+      asker->request(*door, 20s, 7)
+          .receive([](int x) { CHECK(x == 7); }, [](const caf::error& e) { FAIL(to_string(e)); });
       CHECK(peers_kept(host) == 1);
       self->monitor(peer.node());
     }
