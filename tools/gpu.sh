@@ -91,7 +91,7 @@ if wants tensor; then
   LIMIT=90 bench qwen3-32b-tp2-b1-c1k --weights random:qwen3-32b --batch 1 --context 1024 --steps 128 "${tensor[@]}"
 fi
 if wants recovery; then
-  export TROUPE=$folder/troupe TROUPE_LOAD_CLIENT=$folder/load_client TROUPE_CHAOS_LOG=$out/recovery.log
+  export TROUPE=$folder/troupe TROUPE_LOAD_CLIENT=$folder/load_client TROUPE_RANDOM_MODEL=$folder/random_model TROUPE_CHAOS_LOG=$out/recovery.log
   chaos=$folder/tests/chaos/chaos.py
   [[ -e $chaos ]] || chaos=tests/chaos/chaos.py
   timeout "${RECOVERY_LIMIT:-420}" python3 "$chaos" gpu --count "${RECOVERY_COUNT:-20}" >"$out/recovery.json" 2>"$out/recovery.err"

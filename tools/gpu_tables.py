@@ -64,23 +64,24 @@ def tensor_table(runs):
 
 
 def prefill_table(runs):
-    lines = ["| GPU | shape | prompt | first token, ms | tokens/s | products alone, TFLOP/s |", "|---|---|---|---|---|---|"]
+    lines = ["| GPU | shape | prompt | first token, ms | tokens/s | products alone, TFLOP/s | share of the matrix rate |", "|---|---|---|---|---|---|---|"]
     for (gpu, name), r in sorted(runs.items()):
         if "prefill" in name and ranks(r) == 1:
             lines.append(
                 f"| {gpu} | {r['model'].removeprefix('random:')} | {r['prompt_tokens']:,} | {r['first_token_p50_ms']:.1f} "
-                f"| {r['prefill_tokens_per_second']:,.0f} | {r['prefill_weight_tflops']:.0f} |"
+                f"| {r['prefill_tokens_per_second']:,.0f} | {r['prefill_weight_tflops']:.0f} "
+                f"| {r['prefill_share_of_matrix_rate']:.0%} of {r['device_matrix_tflops']:.0f} |".replace("%", " %")
             )
     return lines
 
 
 def offline_table(runs):
-    lines = ["| GPU | shape | seconds | output tokens/s | all tokens/s | outside the engine |", "|---|---|---|---|---|---|"]
+    lines = ["| GPU | shape | seconds | output tokens/s | all tokens/s | shortest possible, s | share | outside the engine |", "|---|---|---|---|---|---|---|---|"]
     for (gpu, name), r in sorted(runs.items()):
         if "offline" in name:
             lines.append(
                 f"| {gpu} | {r['model'].removeprefix('random:')} | {r['seconds']:.1f} | {r['output_tokens_per_second']:,.0f} "
-                f"| {r['tokens_per_second']:,.0f} | {r['outside_executor']:.1%} |".replace("%", " %")
+                f"| {r['tokens_per_second']:,.0f} | {r['floor_seconds']:.1f} | {r['share_of_floor']:.0%} | {r['outside_executor']:.1%} |".replace("%", " %")
             )
     return lines
 

@@ -212,13 +212,54 @@ void add_memory_share(nlohmann::ordered_json& json, const bench_options& options
   json["share_of_memory_bandwidth"] = reached / limit;
 }
 
+/// Products of weights with a token's row: all but the input embedding's.
+double parameters_used(const model_config& config) { return weight_bytes_read(config) / 2; }
+
+/// How near a device comes to the shortest time that its matrix rate and its memory allow: prompts at the rate of
+/// products, then steps of all sequences that still run, each as long as its products or what it reads take, whichever
+/// is more. Products of weights alone are counted, and both limits are measured in the same run.
+void add_offline_share(nlohmann::ordered_json& json, const bench_options& options, const model_config& config,
+                       const std::vector<workload_item>& items, const figures& x) {
+  const auto devices = options.cluster.tensor * options.cluster.pipeline;
+  const auto bandwidth = measure_device_copy_bandwidth(0) * devices;
+  const auto rate = measure_device_matrix_rate(0) * devices;
+  const auto cached_token = static_cast<double>(2 * config.layers * config.kv_heads * config.head_size * sizeof(bf16));
+  std::uint32_t longest = 0;
+  for (const auto& item : items)
+    longest = std::max(longest, item.output);
+  auto floor = 2 * parameters_used(config) * static_cast<double>(x.prompt_tokens) / rate;
+  for (std::uint32_t t = 1; t < longest; ++t) {
+    double running = 0, cached = 0;
+    for (const auto& item : items) {
+      if (item.output <= t) continue;
+      running += 1;
+      cached += static_cast<double>(item.prompt.size()) + t;
+    }
+    floor += std::max(2 * parameters_used(config) * running / rate,
+                      (weight_bytes_read(config) + cached * cached_token) / bandwidth);
+  }
+  json["device_copy_gb_per_second"] = bandwidth / 1e9;
+  json["device_matrix_tflops"] = rate / 1e12;
+  json["floor_seconds"] = floor;
+  json["share_of_floor"] = floor / x.seconds_total;
+}
+
+/// Tokens of a prompt that keep a device's matrix units busy, so that a share of their rate says something.
+constexpr std::uint64_t matrix_prompt = 512;
+
 /// How fast prompts were read: products of weights alone, without attention.
-void add_prefill(nlohmann::ordered_json& json, const model_config& config, const figures& x) {
+void add_prefill(nlohmann::ordered_json& json, const bench_options& options, const model_config& config,
+                 const figures& x) {
   const auto head = static_cast<double>(config.vocabulary_size * config.hidden_size) * 2;
   const auto parameters = (weight_bytes_read(config) - head) / 2;
   const auto tokens = static_cast<double>(x.prompt_tokens);
   json["prefill_tokens_per_second"] = tokens / x.first_token_p50;
-  json["prefill_weight_tflops"] = 2 * parameters * tokens / x.first_token_p50 / 1e12;
+  const auto reached = 2 * parameters * tokens / x.first_token_p50;
+  json["prefill_weight_tflops"] = reached / 1e12;
+  if (options.cluster.device != "cuda" || x.prompt_tokens < matrix_prompt) return;
+  const auto rate = measure_device_matrix_rate(0) * options.cluster.tensor * options.cluster.pipeline;
+  json["device_matrix_tflops"] = rate / 1e12;
+  json["prefill_share_of_matrix_rate"] = reached / rate;
 }
 
 int run_bench(bench_options options) {
@@ -232,10 +273,13 @@ int run_bench(bench_options options) {
   auto vocabulary = static_cast<std::int32_t>(cluster.model().config.vocabulary_size);
   std::vector<workload_item> warm_up{{{1, 2, 3, 4}, 4}};
   run_workload(cluster, options, warm_up, false);
-  auto result = run_workload(cluster, options, make_workload(options, vocabulary), true);
+  const auto items = make_workload(options, vocabulary);
+  auto result = run_workload(cluster, options, items, true);
   auto json = to_json(options, cluster.model(), result);
   if (options.batch != 0 && options.steps > 1) add_memory_share(json, options, cluster.model().config, result);
-  if (options.batch == 1) add_prefill(json, cluster.model().config, result);
+  if (options.batch == 1) add_prefill(json, options, cluster.model().config, result);
+  if (options.batch == 0 && options.cluster.device == "cuda")
+    add_offline_share(json, options, cluster.model().config, items, result);
   if (options.json)
     fmt::print("{}\n", json.dump());
   else

@@ -23,12 +23,13 @@
 namespace troupe {
 namespace {
 
-/// Spares count: they may have to compute beside all others.
-std::uint32_t threads_of(const cluster_file& file, const std::string& node) {
+/// Spares count: they may have to compute beside all others. A rank on a CUDA device needs threads while it loads, when
+/// all such ranks may load.
+std::uint32_t threads_of(const cluster_file& file, const std::string& node, rank_device_kind kind) {
   if (file.engine.threads != 0) return file.engine.threads;
   std::uint32_t ranks = 0;
   auto count = [&](const rank_place& place) {
-    if (place.node == node && place.device.kind == rank_device_kind::cpu) ++ranks;
+    if (place.node == node && place.device.kind == kind) ++ranks;
   };
   for (const auto& group : file.groups)
     std::for_each(group.ranks.begin(), group.ranks.end(), count);
@@ -116,15 +117,16 @@ executor_factory make_rank_engine(caf::actor_system& system, const cluster_file&
     links.pipeline = std::make_unique<watched_communicator>(std::move(links.pipeline), progress, silent);
     engine_options options;
     options.progress = progress;
-    options.threads = threads_of(file, name);
+    constexpr std::string_view cuda = "cuda:";
+    const bool on_cuda = device.starts_with(cuda);
+    options.threads = threads_of(file, name, on_cuda ? rank_device_kind::cuda : rank_device_kind::cpu);
     options.block_tokens = file.engine.block_tokens;
     options.kv_blocks = static_cast<std::uint32_t>(file.engine.kv_blocks);
     options.kv_bytes = file.engine.kv_memory_bytes;
     options.batch_tokens_max = file.engine.max_batch_tokens;
     options.cache_folder = cache_folder().string();
     options.tell = [](const std::string& line) { spdlog::info("{}", line); };
-    constexpr std::string_view cuda = "cuda:";
-    if (device.starts_with(cuda)) {
+    if (on_cuda) {
       const auto index = std::stoul(device.substr(cuda.size()));
       return make_cuda_executor(open_model(model.source), shard_of_rank(rank, view.tensor, view.pipeline),
                                 join_devices(joining, view, std::move(links), store, index), options, index);

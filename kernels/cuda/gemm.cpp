@@ -12,6 +12,7 @@
 
 #include "kernels/cuda/check.cuh"
 #include "kernels/cuda/device_buffer.hpp"
+#include "kernels/cuda/random_fill.hpp"
 
 namespace troupe {
 
@@ -228,6 +229,35 @@ void gemm_library::run(const gemm_call& call, cuda_stream stream) {
   if (status == CUBLAS_STATUS_NOT_SUPPORTED || status == CUBLAS_STATUS_INVALID_VALUE)
     status = state_->enqueue(what, call, call.out, propose(state_->library, what, 1).at(0).algo, stream);
   check(status, "gemm");
+}
+
+double measure_matrix_rate(const cuda_device& device) {
+  constexpr std::size_t n = 8192;
+  constexpr int repetitions = 15;
+  const device_buffer x(n * n * sizeof(bf16)), weight(n * n * sizeof(bf16)), out(n * n * sizeof(bf16));
+  const auto stream = device.stream();
+  std::uint32_t seed = 1;
+  for (const auto* matrix : {&x, &weight})
+    random_fill_cuda(seed++, 0, n, 0, 1, n, n, matrix->as<bf16>(), stream);
+  gemm_library library;
+  const gemm_call call{.x = x.as<bf16>(),
+                       .weight = weight.as<bf16>(),
+                       .out = out.data(),
+                       .out_type = dtype::bf16,
+                       .m = n,
+                       .n = n,
+                       .k = n};
+  std::vector<double> took;
+  for (int i = 0; i < repetitions; ++i) {
+    cuda_event begin, end;
+    begin.record(stream);
+    library.run(call, stream);
+    end.record(stream);
+    end.synchronize();
+    if (i > 0) took.push_back(end.milliseconds_since(begin) * 1e-3);  // the first one chooses
+  }
+  std::nth_element(took.begin(), took.begin() + repetitions / 2, took.end());
+  return 2.0 * n * n * n / took[repetitions / 2];
 }
 
 }  // namespace troupe

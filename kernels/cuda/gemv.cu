@@ -4,21 +4,13 @@
 #include "kernels/cuda/gemv.hpp"
 #include "kernels/cuda/l2_prefetch.cuh"
 #include "kernels/cuda/launch.cuh"
+#include "kernels/cuda/load_once.cuh"
 #include "kernels/cuda/math.cuh"
 #include "kernels/cuda/peer_exchange.cuh"
 
 namespace troupe {
 
 namespace {
-
-/// Weights are read once: they must not drive anything out of the caches.
-__device__ uint4 load_once(const bf16* from) {
-  uint4 x;
-  asm volatile("ld.global.nc.L1::no_allocate.L2::128B.v4.u32 {%0,%1,%2,%3}, [%4];"
-               : "=r"(x.x), "=r"(x.y), "=r"(x.z), "=r"(x.w)
-               : "l"(from));
-  return x;
-}
 
 __device__ float dot(const uint4& w, const float (&x)[8], float sum) {
   sum = fmaf(low_half(w.x), x[0], sum);
@@ -201,12 +193,12 @@ void choose(const gemv_call& call, const Exchange& send, cuda_stream stream) {
 }  // namespace
 
 l2_prefetch first_weights(const gemv_call& call) {
-  // About what the memory brings while a kernel ends and the next begins, or all there is.
-  constexpr std::size_t most = std::size_t{16} << 20;
-  const auto all = call.rows * call.columns * sizeof(bf16);
-  if (call.gated == nullptr) return {call.weight, nullptr, static_cast<std::uint32_t>(std::min(all, most))};
-  return {call.weight, call.weight + call.rows / 2 * call.columns,
-          static_cast<std::uint32_t>(std::min(all / 2, most / 2))};
+  const auto all = call.rows * call.columns;
+  if (call.gated == nullptr) return first_weights(call.weight, all);
+  auto half = first_weights(call.weight, all / 2);
+  half.second = call.weight + all / 2;
+  half.bytes = std::min(half.bytes, l2_prefetch_bytes / 2);
+  return half;
 }
 
 void gemv_cuda(const gemv_call& call, cuda_stream stream) { choose(call, no_exchange{}, stream); }

@@ -339,6 +339,7 @@ void cuda_executor::give_up() const {
 bool cuda_is_built() { return true; }
 
 double measure_device_copy_bandwidth(std::size_t index) { return measure_copy_bandwidth(cuda_device(index)); }
+double measure_device_matrix_rate(std::size_t index) { return measure_matrix_rate(cuda_device(index)); }
 
 std::unique_ptr<executor> make_cuda_executor(model source, const shard& part, cuda_links links,
                                              const engine_options& options, std::size_t index) {

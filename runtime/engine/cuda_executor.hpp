@@ -23,6 +23,9 @@ inline constexpr std::size_t cuda_sequences_max = 512;
 /// Bytes a second that device `index` copies within its memory, reads and writes counted each.
 double measure_device_copy_bandwidth(std::size_t index);
 
+/// Operations a second of a large product of bfloat16 matrices on device `index`.
+double measure_device_matrix_rate(std::size_t index);
+
 /// How a rank on a device talks to the others of its group. A group of one needs nothing.
 struct cuda_links {
   group_communicators host{};                     ///< while starting; what a step exchanges does not pass the host

@@ -15,6 +15,7 @@ namespace {
 bool cuda_is_built() { return false; }
 
 double measure_device_copy_bandwidth(std::size_t) { refuse(); }
+double measure_device_matrix_rate(std::size_t) { refuse(); }
 
 std::unique_ptr<executor> make_cuda_executor(model, const shard&, cuda_links, const engine_options&, std::size_t) {
   refuse();

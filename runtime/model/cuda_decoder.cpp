@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "kernels/cuda/embedding.hpp"
+#include "kernels/cuda/few_rows.hpp"
 #include "kernels/cuda/gemv.hpp"
 #include "kernels/cuda/qk_rope_append.hpp"
 #include "kernels/cuda/rms_norm.hpp"
@@ -35,6 +36,20 @@ model_config config_of(model_config config, const shard_layout& layout) {
 /// Parts of a divided sequence that can be under way at once; see decode_parts.
 std::size_t partial_elements(const model_config& config) {
   return 2 * multiprocessors_max * (config.heads / config.kv_heads) * (config.head_size + 1);
+}
+
+bool is_few(const gemm_call& call) { return call.m <= few_rows_max; }
+
+few_rows_call few_rows_of(const gemm_call& call) {
+  few_rows_call few{call.weight, call.n, call.k, call.x, call.m};
+  few.bias = call.bias;
+  if (call.out_type == dtype::bf16)
+    few.out = static_cast<bf16*>(call.out);
+  else if (call.accumulate)
+    few.accumulated = static_cast<float*>(call.out);
+  else
+    few.out_f32 = static_cast<float*>(call.out);
+  return few;
 }
 
 /// Gives out pieces of one buffer, each aligned; without a buffer it only counts.
@@ -167,7 +182,7 @@ void cuda_decoder::enqueue_logits(const cuda_batch& batch, cuda_stream stream) {
   } else {
     rms_norm_cuda(buffers_.hidden, batch.sampled_row, weights_.final_norm, config_.norm_epsilon, batch.sampled,
                   config_.hidden_size, buffers_.normed, stream);
-    gemm_.run(head_product(batch.sampled), stream);
+    multiply(head_product(batch.sampled), stream);
   }
   if (link_) gather_logits(batch, stream);
 }
@@ -252,16 +267,36 @@ void cuda_decoder::enqueue_row(const cuda_batch& batch, std::size_t layer, cuda_
 
 void cuda_decoder::enqueue_rows(const cuda_batch& batch, std::size_t layer, cuda_stream stream) {
   const auto tokens = batch.tokens;
-  gemm_.run(qkv_product(layer, tokens), stream);
-  attend(batch, layer, {}, stream);
-  gemm_.run(o_product(layer, tokens), stream);
+  multiply(qkv_product(layer, tokens), stream);
+  const auto o = o_product(layer, tokens);
+  attend(batch, layer, is_few(o) ? first_weights(few_rows_of(o)) : l2_prefetch{}, stream);
+  multiply(o, stream);
   add_and_norm(batch, {exchange_point::kind::attention, layer}, weights_.layers[layer].mlp_norm, stream);
-  gemm_.run(gate_up_product(layer, tokens), stream);
-  silu_mul_cuda(buffers_.gate_up, tokens, config_.intermediate_size, buffers_.activated, stream);
-  gemm_.run(down_product(layer, tokens), stream);
+  multiply_gated(gate_up_product(layer, tokens), stream);
+  multiply(down_product(layer, tokens), stream);
   const bool last = layer + 1 == weights_.layers.size();
   add_and_norm(batch, {exchange_point::kind::feed_forward, layer},
                last ? nullptr : weights_.layers[layer + 1].attention_norm, stream);
+}
+
+void cuda_decoder::multiply(const gemm_call& call, cuda_stream stream) {
+  if (is_few(call))
+    few_rows_cuda(few_rows_of(call), stream);
+  else
+    gemm_.run(call, stream);
+}
+
+/// The gate and up projection, and what the down projection is of.
+void cuda_decoder::multiply_gated(const gemm_call& call, cuda_stream stream) {
+  if (is_few(call)) {
+    auto fused = few_rows_of(call);
+    fused.out = nullptr;
+    fused.gated = buffers_.activated;
+    few_rows_cuda(fused, stream);
+  } else {
+    gemm_.run(call, stream);
+    silu_mul_cuda(buffers_.gate_up, call.m, config_.intermediate_size, buffers_.activated, stream);
+  }
 }
 
 void cuda_decoder::add_and_norm(const cuda_batch& batch, exchange_point point, const bf16* norm,
@@ -327,11 +362,12 @@ gemm_call cuda_decoder::head_product(std::size_t rows) const {
 }
 
 void cuda_decoder::tune(cuda_stream stream) {
-  for (std::size_t tokens = 1; tokens < 2 * limits_.batch_tokens; tokens *= 2) {
+  for (std::size_t tokens = 2 * few_rows_max; tokens < 2 * limits_.batch_tokens; tokens *= 2) {
     const auto m = std::min(tokens, limits_.batch_tokens);
     for (const auto& call : {qkv_product(0, m), o_product(0, m), gate_up_product(0, m), down_product(0, m)})
       gemm_.tune(call, stream);
-    if (part_.last_stage()) gemm_.tune(head_product(std::min(m, limits_.logit_rows)), stream);
+    if (!part_.last_stage()) continue;
+    if (const auto head = head_product(std::min(m, limits_.logit_rows)); !is_few(head)) gemm_.tune(head, stream);
   }
 }
 

@@ -54,9 +54,10 @@ struct cuda_decoder_links {
 
 /// The forward pass of a model on one device, or of one shard of it on each of several: runtime/model/decoder's list of
 /// ops in the fused form that a GPU wants. Residuals are float32, all other activations bf16, sums float32. A step of
-/// one row goes through gemv_cuda, which does norm, gate and residual on the way; the others through cuBLASLt. Ranks of
-/// a group add up their shares after the embedding, the output and the down projection, and all get all logits. A stage
-/// receives its rows from the one before, at every shard from the same shard, and sends them to the next.
+/// one row goes through gemv_cuda, which does norm, gate and residual on the way; one of up to few_rows_max through
+/// few_rows_cuda, which does gate and residual; the others through cuBLASLt. Ranks of a group add up their shares after
+/// the embedding, the output and the down projection, and all get all logits. A stage receives its rows from the one
+/// before, at every shard from the same shard, and sends them to the next.
 class cuda_decoder {
  public:
   cuda_decoder(const model_config& config, const shard& part, cuda_weights weights, const cuda_decoder_links& links,
@@ -107,6 +108,8 @@ class cuda_decoder {
   gemv_call head_row() const;
   void enqueue_row(const cuda_batch& batch, std::size_t layer, cuda_stream stream);
   void enqueue_rows(const cuda_batch& batch, std::size_t layer, cuda_stream stream);
+  void multiply(const gemm_call& call, cuda_stream stream);
+  void multiply_gated(const gemm_call& call, cuda_stream stream);
   void attend(const cuda_batch& batch, std::size_t layer, const l2_prefetch& next, cuda_stream stream);
   paged_cache cache_of(std::size_t layer) const;
   void add_row(gemv_call call, exchange_point point, const cuda_batch& batch, cuda_stream stream) const;

@@ -1,22 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
-"""kill -9 and SIGSTOP of the ranks of a group on two CUDA devices: every stream ends whole and right, and where a pause goes."""
+"""kill -9 and SIGSTOP of the ranks of a group on two CUDA devices: every stream ends whole and right, and where a pause goes.
 
+The weights are read from files of the shape of Qwen3-8B, written before: 16 GB in TMPDIR, or in TROUPE_GPU_FOLDER, which
+is kept. TROUPE_GPU_WEIGHTS=random:NAME makes them on the device instead.
+"""
+
+import contextlib
 import datetime
+import json
 import os
+import pathlib
 import random
 import re
+import shutil
 import signal
 import subprocess
+import tempfile
 import time
 
-from company import MANY, Cluster, kill, members, serves, topology, wait_serving, wait_until
-from users import Users, bad, now, percentile, summary, verdict
+from company import DEMO_MODEL, MANY, Cluster, kill, members, serves, topology, wait_serving, wait_until
+from users import LOAD_CLIENT, Users, bad, now, percentile, summary, verdict
 
-WEIGHTS = os.environ.get("TROUPE_GPU_WEIGHTS", "random:qwen3-8b")
+WEIGHTS = os.environ.get("TROUPE_GPU_WEIGHTS", "files")
+RANDOM_MODEL = os.environ.get("TROUPE_RANDOM_MODEL", str(pathlib.Path(LOAD_CLIENT).parent / "random_model"))
 DEVICE = os.environ.get("TROUPE_GPU_DEVICE", "cuda")  # cpu rehearses the test without a GPU
 TENSOR = 2
 MARGIN = 0.15  # two tokens nearer than this may change places when the batch they are computed in changes
 STOP_SECONDS = 4
+QWEN3_8B = {
+    "architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3", "hidden_act": "silu", "hidden_size": 4096,
+    "intermediate_size": 12288, "num_hidden_layers": 36, "num_attention_heads": 32, "num_key_value_heads": 8,
+    "head_dim": 128, "vocab_size": 151936, "max_position_embeddings": 40960, "rms_norm_eps": 1e-6, "rope_theta": 1e6,
+    "tie_word_embeddings": False, "eos_token_id": 151645, "torch_dtype": "bfloat16",
+}  # fmt: skip
 
 
 def devices():
@@ -29,12 +45,31 @@ def devices():
     return len(found.splitlines())
 
 
-def cluster_file(options):
-    engine = {"max_sequences": 64, "kv_memory": "8GiB" if DEVICE == "cuda" else "64MiB", "context": 4096}
-    file = topology(nodes="a", tensor=TENSOR, engine=engine, restart_limit=MANY, weights=WEIGHTS)
+@contextlib.contextmanager
+def model_files():
+    """A folder with a model's files; on a CPU, the rehearsal, a small one's."""
+    kept = os.environ.get("TROUPE_GPU_FOLDER")
+    with contextlib.ExitStack() as stack:
+        folder = pathlib.Path(kept or stack.enter_context(tempfile.TemporaryDirectory(prefix="troupe-model-")))
+        if not (folder / "model.safetensors").exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+                shutil.copy(DEMO_MODEL / name, folder)
+            config = QWEN3_8B if DEVICE == "cuda" else json.loads((DEMO_MODEL / "config.json").read_text())
+            (folder / "config.json").write_text(json.dumps(config))
+            subprocess.run([RANDOM_MODEL, folder], check=True)
+        yield folder
+
+
+def cluster_file(folder):
+    engine = {"threads": 0, "max_sequences": 64, "kv_memory": "8GiB" if DEVICE == "cuda" else "64MiB", "context": 4096}
+    file = topology(nodes="a", tensor=TENSOR, engine=engine, restart_limit=MANY)
     file["groups"][0]["ranks"] = [f"a/{DEVICE}:{rank}" for rank in range(TENSOR)]
-    if WEIGHTS.startswith("random:"):
+    if folder:
+        file["model"] = str(folder)
+    else:
         del file["model"]
+        file["weights"] = WEIGHTS
     return file
 
 
@@ -131,9 +166,14 @@ def wait_new_epoch(cluster, before, limit=60):
 def run(options):
     if devices() < TENSOR:
         return {"skipped": f"{TENSOR} CUDA devices are needed; this machine has {devices()}"}
+    with contextlib.nullcontext() if WEIGHTS.startswith("random:") else model_files() as folder:
+        return break_ranks(options, folder)
+
+
+def break_ranks(options, folder):
     dice = random.Random(options.seed)
     kills, stops = [], []
-    with Cluster(cluster_file(options)) as cluster:
+    with Cluster(cluster_file(folder)) as cluster:
         begun = now()
         cluster.begin().wait_ready(limit=180)
         wait_serving(cluster)
@@ -179,7 +219,7 @@ def run(options):
     counts = verdict(requests)
     parted, wrong = differing(requests, reference)
     result = {
-        "test": f"{len(kills)} x kill -9 and {len(stops)} x SIGSTOP ({STOP_SECONDS} s) of a rank, {WEIGHTS} on {TENSOR} x {DEVICE}",
+        "test": f"{len(kills)} x kill -9 and {len(stops)} x SIGSTOP ({STOP_SECONDS} s) of a rank, weights {WEIGHTS} on {TENSOR} x {DEVICE}",
         "target": "all streams whole and right; pause p50 3 s",
         "first_start_s": round(start, 2),
         "pause_after_kill_ms": summary(pauses),

@@ -6,6 +6,7 @@
 
 #include "kernels/cpu/kernel_table.hpp"
 #include "kernels/cuda/embedding.hpp"
+#include "kernels/cuda/few_rows.hpp"
 #include "kernels/cuda/gemm.hpp"
 #include "kernels/cuda/gemv.hpp"
 #include "kernels/cuda/random_fill.hpp"
@@ -178,6 +179,56 @@ TEST_CASE("a product of one row is the CPU's for every length of row, whatever i
     const device_array<bf16> norm_there(device, norm), out(device, rows / 2);
     call.residual = residual_there.get(), call.norm = norm_there.get(), call.epsilon = 1e-6F, call.gated = out.get();
     gemv_cuda(call, device.stream());
+    CHECK(greatest_error(widened(out.read()), doubles(gated)) < 1e-2);
+  }
+}
+
+TEST_CASE("a product of up to eight rows is the CPU's for every length of row, whatever is fused into it") {
+  NEEDS_CUDA_DEVICE();
+  const cuda_device device(0);
+  const cpu_device cpu(2, available_isas().back());
+  const auto columns = GENERATE(as<std::size_t>(), 8, 200, 1024, 2560, 4096, 12288, 25600);
+  const auto [rows, m] = GENERATE(table<std::size_t, std::size_t>({{30, 2}, {30, 8}, {6144, 5}, {9000, 8}}));
+  if (rows * columns > 40'000'000) return;  // the CPU would take long
+  INFO(m << " x " << rows << " x " << columns);
+  const auto deviation = 1 / std::sqrt(static_cast<float>(columns));
+  const auto weight = random_bf16s(rows * columns, 16, deviation), x = random_bf16s(m * columns, 17);
+  const auto expected = product(cpu, x, weight, columns);
+  const device_array<bf16> weight_there(device, weight), x_there(device, x);
+  few_rows_call call{weight_there.get(), rows, columns, x_there.get(), m};
+  SECTION("plain, in float32") {
+    const device_array<float> out(device, m * rows);
+    call.out_f32 = out.get();
+    few_rows_cuda(call, device.stream());
+    CHECK(greatest_error(out.read(), doubles(expected)) < f32_tolerance);
+  }
+  SECTION("with a bias, in bf16") {
+    const auto bias = random_bf16s(rows, 18);
+    auto sum = doubles(expected);
+    for (std::size_t i = 0; i < sum.size(); ++i)
+      sum[i] += to_float(bias[i % rows]);
+    const device_array<bf16> bias_there(device, bias), out(device, m * rows);
+    call.out = out.get(), call.bias = bias_there.get();
+    few_rows_cuda(call, device.stream());
+    CHECK(greatest_error(widened(out.read()), sum) < bf16_tolerance);
+  }
+  SECTION("added to what is there") {
+    const auto before = random_floats(m * rows, 19);
+    auto sum = doubles(expected);
+    for (std::size_t i = 0; i < sum.size(); ++i)
+      sum[i] += before[i];
+    const device_array<float> out(device, before);
+    call.accumulated = out.get();
+    few_rows_cuda(call, device.stream());
+    CHECK(greatest_error(out.read(), sum) < f32_tolerance);
+  }
+  SECTION("gated") {
+    std::vector<float> gated(m * rows / 2);
+    silu_mul(execution(cpu), const_tensor(expected.data(), m, rows / 2, rows),
+             const_tensor(expected.data() + rows / 2, m, rows / 2, rows), tensor(gated.data(), m, rows / 2));
+    const device_array<bf16> out(device, gated.size());
+    call.gated = out.get();
+    few_rows_cuda(call, device.stream());
     CHECK(greatest_error(widened(out.read()), doubles(gated)) < 1e-2);
   }
 }

@@ -10,7 +10,9 @@
 #include "runtime/model/model.hpp"
 #include "runtime/model/random_weights.hpp"
 #include "runtime/model/shard_weights.hpp"
+#include "tests/support/random_checkpoint.hpp"
 #include "tests/unit/runtime/model/small_model.hpp"
+#include "tests/unit/runtime/model/temporary_folder.hpp"
 
 using namespace troupe;
 using Catch::Matchers::ContainsSubstring;
@@ -102,6 +104,22 @@ TEST_CASE("a random model takes its shape from any config.json") {
   const auto folder = folder_of("llama3-tiny");
   CHECK(open_model_config("random:" + folder) == open_model_config(folder));
   CHECK(open_model_config("random:" + folder + "/config.json") == open_model_config(folder));
+}
+
+TEST_CASE("random weights written to a file are read back as the same model") {
+  const temporary_folder folder;
+  std::filesystem::copy(std::filesystem::path(TROUPE_SOURCE_DIR) / "models/demo/config.json", folder.path());
+  write_random_checkpoint(folder.path(), 2);
+  const auto written = open_model(folder.path().string()), made = open_model("random:" + folder.path().string());
+  CHECK(model_hash(written) == model_hash(made));
+  for (const auto& spec : model_tensors(made.config)) {
+    INFO(spec.name);
+    const tensor_slice all{{0, spec.rows}, {0, spec.columns}};
+    std::vector<bf16> a(all.elements()), b(all.elements());
+    written.weights->read(spec, all, a.data());
+    made.weights->read(spec, all, b.data());
+    CHECK(a == b);
+  }
 }
 
 TEST_CASE("the model hash is the same for the same model and changes with any part of it") {
