@@ -201,7 +201,10 @@ void cuda_decoder::add_up(const cuda_batch& batch, exchange_point point, const b
   call.norm = norm;
   call.epsilon = config_.norm_epsilon;
   call.out = buffers_.normed;
-  link_->reduce(call, buffers_.partial, point, batch.pass, stream);
+  if (call.add && adds_rounded(batch.tokens))
+    link_->reduce(call, reinterpret_cast<bf16*>(buffers_.partial), stream);
+  else
+    link_->reduce(call, buffers_.partial, point, batch.pass, stream);
 }
 
 void cuda_decoder::gather_logits(const cuda_batch& batch, cuda_stream stream) const {
@@ -323,7 +326,7 @@ gemm_call cuda_decoder::o_product(std::size_t layer, std::size_t tokens) const {
   return {.x = buffers_.attended,
           .weight = weights_.layers[layer].o,
           .out = link_ ? buffers_.partial : buffers_.hidden,
-          .out_type = dtype::f32,
+          .out_type = adds_rounded(tokens) ? dtype::bf16 : dtype::f32,
           .accumulate = link_ == nullptr,
           .m = tokens,
           .n = config_.hidden_size,
@@ -344,7 +347,7 @@ gemm_call cuda_decoder::down_product(std::size_t layer, std::size_t tokens) cons
   return {.x = buffers_.activated,
           .weight = weights_.layers[layer].down,
           .out = link_ ? buffers_.partial : buffers_.hidden,
-          .out_type = dtype::f32,
+          .out_type = adds_rounded(tokens) ? dtype::bf16 : dtype::f32,
           .accumulate = link_ == nullptr,
           .m = tokens,
           .n = config_.hidden_size,
