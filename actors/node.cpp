@@ -12,7 +12,8 @@ namespace {
 
 constexpr std::chrono::milliseconds connect_timeout{5000};
 constexpr std::chrono::milliseconds topology_timeout{5000};
-constexpr std::uint64_t report_every = 5;  // ticks: what is announced on change is announced again
+constexpr std::chrono::seconds refusal_patience{3};  // a node that died just now may still count as running
+constexpr std::uint64_t report_every = 5;            // ticks: what is announced on change is announced again
 
 }  // namespace
 
@@ -132,15 +133,15 @@ bool node::is_current(const cluster_view& view) const {
 
 /// The view is the whole truth: ranks of an older epoch are ended, ended ranks are started again, the others are told.
 void node::on_view(cluster_view& view) {
-  for (const auto& group : view.groups)
-    heard_[group.name] = std::max(heard_[group.name], group.epoch);
+  for (const auto& group : view.groups) {
+    auto& heard = heard_[group.name];
+    heard = {group.name, std::max(heard.epoch, group.epoch), heard.served || group.served};
+  }
   if (!is_current(view)) return;
   const bool news = view.revision != view_.revision;
   const bool listed =
       std::any_of(view.nodes.begin(), view.nodes.end(), [this](const node_view& x) { return x.name == options_.name; });
   view_ = std::move(view);
-  for (const auto& group : view_.groups)
-    served_ = served_ || group.phase == group_phase::serving;
   places_.end_outdated(view_);
   if (!draining_) places_.start_due(caf::actor_cast<node_actor>(self_), self_->clock().now());
   if (!listed && !draining_) {
@@ -275,8 +276,8 @@ void node::report() {
   state.model_hash = options_.model_hash;
   state.draining = draining_;
   state.revision = loads_revision_;
-  for (const auto& [group, greatest] : heard_)
-    state.heard.push_back({group, greatest});
+  for (const auto& [group, heard] : heard_)
+    state.heard.push_back(heard);
   state.ranks = places_.states();
   state.loads = loads_;
   self_->request(topology_, topology_timeout, node_reported{std::move(state), caf::actor_cast<node_actor>(self_)})
@@ -290,7 +291,8 @@ void node::report() {
               spdlog::error("node-refused node={} reason=\"{}\"", options_.name, why);
               refusal_ = why;
             }
-            if (reason == errc::incompatible && !taken_) self_->quit(reason);
+            const bool for_long = self_->clock().now() - begun_ > refusal_patience;
+            if (reason == errc::incompatible && !taken_ && for_long) self_->quit(reason);
           });
 }
 
@@ -318,9 +320,8 @@ void node::tick() {
 
 /// A group that never came up is an error of the start, and the program says so and ends.
 void node::stop_if_hopeless() {
-  if (served_ || view_.groups.empty()) return;
-  auto failed = [](const group_view& group) { return group.phase == group_phase::failed; };
-  if (!std::all_of(view_.groups.begin(), view_.groups.end(), failed)) return;
+  auto failed = [](const group_view& group) { return group.phase == group_phase::failed && !group.served; };
+  if (view_.groups.empty() || !std::all_of(view_.groups.begin(), view_.groups.end(), failed)) return;
   self_->quit(make_failure(errc::not_ready, view_.groups.front().message));
 }
 

@@ -103,12 +103,11 @@ class node {
   lease lease_;
   bool leased_ = false;  ///< as the router was told
   std::uint64_t ticks_ = 0;
-  std::map<std::string, std::uint64_t> heard_;  ///< greatest epoch of each group that this node was told of
-  std::uint64_t loads_revision_ = 0;            ///< of the view that the router acted on when it counted
+  std::map<std::string, heard_epoch> heard_;  ///< of each group, what this node was told
+  std::uint64_t loads_revision_ = 0;          ///< of the view that the router acted on when it counted
   std::vector<group_load> loads_;
   bool taken_ = false;                  ///< the topology actor has taken this node
   caf::actor_clock::time_point begun_;  ///< when the node began
-  bool served_ = false;                 ///< some group has served since this node started
   bool draining_ = false;
   std::string refusal_;      ///< why the topology actor does not take this node
   std::string unreachable_;  ///< why it is not reached, as logged last

@@ -319,5 +319,5 @@ CAF_END_TYPE_ID_BLOCK(troupe)
 
 namespace troupe {
 /// Members whose numbers differ refuse each other.
-inline constexpr int protocol_version = 5;
+inline constexpr int protocol_version = 6;
 }  // namespace troupe

@@ -9,6 +9,7 @@
 #include <caf/io/all.hpp>
 #include <caf/openssl/all.hpp>
 
+#include "actors/forgetful_middleman.hpp"
 #include "actors/protocol.hpp"
 #include "actors/tls.hpp"
 
@@ -24,7 +25,7 @@ system_config::system_config(const system_options& options) {
   set("caf.scheduler.max-throughput", 300);
   set("caf.scheduler.max-threads", options.threads != 0 ? options.threads : std::clamp<std::size_t>(cores, 2, 4));
   if (!options.network) return;
-  load<caf::io::middleman>();
+  load<forgetful_middleman>();
   set("caf.middleman.heartbeat-interval", caf::timespan{std::chrono::milliseconds{100}});
   set("caf.middleman.connection-timeout", caf::timespan{std::chrono::milliseconds{500}});
   set("caf.middleman.app-identifiers", std::vector<std::string>{"troupe/" + std::to_string(protocol_version)});

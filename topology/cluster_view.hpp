@@ -47,6 +47,7 @@ struct group_view {
   std::uint32_t pipeline = 1;
   bool full = true;       ///< it has the file's shape: what it resumes is bit-exact, else a continuation
   bool draining = false;  ///< takes no new requests
+  bool served = false;    ///< in this epoch or one before it, as far as anybody knows
   /// Its epoch lives on one node and no place elsewhere may take its ranks: nobody else can emit for it, so it serves
   /// on without a lease. Its next epoch begins once that node has confirmed the end of this one.
   bool rooted = false;
@@ -129,7 +130,7 @@ bool inspect(I& f, group_view& x) {
   return f.object(x).fields(f.field("name", x.name), f.field("cluster", x.cluster), f.field("epoch", x.epoch),
                             f.field("phase", x.phase), f.field("tensor", x.tensor), f.field("pipeline", x.pipeline),
                             f.field("full", x.full), f.field("rooted", x.rooted), f.field("draining", x.draining),
-                            f.field("members", x.members), f.field("blocks", x.blocks),
+                            f.field("served", x.served), f.field("members", x.members), f.field("blocks", x.blocks),
                             f.field("block_tokens", x.block_tokens), f.field("ended", x.ended),
                             f.field("message", x.message));
 }

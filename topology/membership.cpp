@@ -78,7 +78,10 @@ bool membership::advance_groups(time_point now) {
   bool moved = false;
   for (auto& view : view_.groups) {
     auto phase = view.phase;
-    advance_group(view, groups_[view.name], now);
+    auto& record = groups_[view.name];
+    record.served = record.served || heard_of(view.name).served;
+    advance_group(view, record, now);
+    view.served = record.served;
     moved = moved || phase != view.phase;
   }
   auto over = [this](const group_view& view) {
@@ -216,7 +219,7 @@ membership::ending membership::find_loss(const group_view& view) const {
   if (generation_of(view.epoch) == lost_generation_)
     note({true, false, loss_cause::unreachable, "its epoch is older than one that was heard of"});
   // A node that was not heard of until now knows more: the topology actor before this one ended this epoch.
-  if (heard_of(view.name) > view.epoch)
+  if (heard_of(view.name).epoch > view.epoch)
     note({true, false, loss_cause::unreachable, "a node was told of a later epoch"});
   // That epoch was begun by a topology actor whose state was lost: only a greater one ends it.
   for (const auto& [name, node] : nodes_)

@@ -130,7 +130,7 @@ class membership {
   time_point lease_over(const std::string& node) const;
   bool is_only_on(const std::string& node, const group_spec& spec) const;
   bool is_gone(const leaving_member& old, time_point now) const;
-  std::uint64_t heard_of(const std::string& group) const;
+  heard_epoch heard_of(const std::string& group) const;
   std::uint64_t load_of(const std::string& group) const;
   bool all_have_seen(std::uint64_t revision) const;
 

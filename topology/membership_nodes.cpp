@@ -135,13 +135,16 @@ void membership::refresh_places(node_view& node) const {
     add(place, true);
 }
 
-/// The greatest epoch of a group that any node has been told of.
-std::uint64_t membership::heard_of(const std::string& group) const {
-  std::uint64_t greatest = 0;
+/// What all nodes together have been told of a group.
+heard_epoch membership::heard_of(const std::string& group) const {
+  heard_epoch all{group, 0, false};
   for (const auto& [name, node] : nodes_)
     for (const auto& heard : node.state.heard)
-      if (heard.group == group) greatest = std::max(greatest, heard.epoch);
-  return greatest;
+      if (heard.group == group) {
+        all.epoch = std::max(all.epoch, heard.epoch);
+        all.served = all.served || heard.served;
+      }
+  return all;
 }
 
 std::uint64_t membership::load_of(const std::string& group) const {

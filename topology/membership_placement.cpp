@@ -126,7 +126,7 @@ bool membership::adopt(group_view& view, group_record& record, time_point now) {
   }
   if (found.empty()) return false;
   const auto epoch = found.front().rank->epoch;
-  const bool over = heard_of(view.name) > epoch;
+  const bool over = heard_of(view.name).epoch > epoch;
   const auto failed =
       std::find_if(found.begin(), found.end(), [](const auto& x) { return x.rank->phase == rank_phase::failed; });
   if (!over && is_whole(found)) {

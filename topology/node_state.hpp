@@ -71,6 +71,7 @@ struct group_load {
 struct heard_epoch {
   std::string group;
   std::uint64_t epoch = 0;
+  bool served = false;  ///< the group, in this epoch or one before it
   friend bool operator==(const heard_epoch&, const heard_epoch&) = default;
 };
 
@@ -129,7 +130,7 @@ bool inspect(I& f, group_load& x) {
 }
 template <class I>
 bool inspect(I& f, heard_epoch& x) {
-  return f.object(x).fields(f.field("group", x.group), f.field("epoch", x.epoch));
+  return f.object(x).fields(f.field("group", x.group), f.field("epoch", x.epoch), f.field("served", x.served));
 }
 template <class I>
 bool inspect(I& f, node_state& x) {

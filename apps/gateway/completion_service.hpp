@@ -69,6 +69,9 @@ class completion_service {
   virtual served_model model() const = 0;
   virtual service_health health() const = 0;
 
+  /// What it has to say to Prometheus, in its text format.
+  virtual std::string metrics() const = 0;
+
   /// The bytes that a token stands for, which need not be whole characters.
   virtual std::string token_bytes(token_id token) const = 0;
 };

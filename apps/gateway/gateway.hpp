@@ -11,7 +11,7 @@
 namespace troupe {
 
 /// The OpenAI-compatible HTTP server: one thread, one address, in front of a completion_service that outlives it.
-/// POST /v1/chat/completions and /v1/completions; GET /v1/models, /v1/models/NAME, /health, /ready and /live.
+/// POST /v1/chat/completions and /v1/completions; GET /v1/models, /v1/models/NAME, /health, /ready, /live and /metrics.
 class gateway {
  public:
   /// Listens at once. Throws std::runtime_error when the address cannot be had.

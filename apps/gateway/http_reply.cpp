@@ -22,7 +22,7 @@ std::string format_start(int status, const reply_style& style, std::string_view 
 }  // namespace
 
 std::string format_http_reply(int status, std::string_view body, const reply_style& style, std::string_view extra) {
-  return fmt::format("{}Content-Length: {}\r\n{}\r\n{}", format_start(status, style, "application/json"), body.size(),
+  return fmt::format("{}Content-Length: {}\r\n{}\r\n{}", format_start(status, style, style.content_type), body.size(),
                      extra, style.head_only ? std::string_view{} : body);
 }
 

@@ -10,6 +10,7 @@
 
 #include "actors/resumer.hpp"
 #include "apps/gateway/journal.hpp"
+#include "apps/gateway/serving_metrics.hpp"
 
 namespace troupe {
 namespace {
@@ -17,6 +18,7 @@ namespace {
 constexpr std::chrono::seconds return_limit{10};  // for a client that may come back
 constexpr std::chrono::seconds status_timeout{5};
 constexpr std::chrono::milliseconds health_interval{200};
+constexpr std::uint64_t statistics_every = 5;  // health intervals
 
 /// The actor: one piece of state for each request that has not ended.
 class completion_sink {
@@ -30,7 +32,8 @@ class completion_sink {
         node_(std::move(node)),
         agent_(std::move(agent)),
         book_(std::move(book)),
-        unfinished_(std::move(unfinished)) {}
+        unfinished_(std::move(unfinished)),
+        metrics_(self->system().metrics()) {}
 
   caf::behavior make_behavior() {
     self_->set_error_handler([](caf::scheduled_actor*, caf::error&) {});
@@ -52,7 +55,8 @@ class completion_sink {
     generation what;     ///< for the journal, until it is accepted
     request_id request;  ///< once accepted
     bool accepted = false;
-    bool cancelled = false;    ///< before it was accepted
+    bool cancelled = false;  ///< before it was accepted
+    serving_metrics::progress way{};
     std::uint32_t tokens = 0;  ///< of the answer in the journal
   };
 
@@ -67,6 +71,7 @@ class completion_sink {
     auto& entry = completions_[ticket];
     entry.callbacks = std::move(order.callbacks);
     entry.key = order.key;
+    entry.way.begun = self_->clock().now();
     if (book_) entry.what = order.what;
     ask(ticket, std::move(order.what), order.credit, {});
   }
@@ -104,6 +109,7 @@ class completion_sink {
     auto& entry = found.mapped();
     if (book_) book_->end(entry.key);
     if (entry.cancelled || !entry.callbacks.refused) return;
+    metrics_.refuse(code_name(reason));
     auto wait = std::chrono::ceil<std::chrono::seconds>(retry_after(reason)).count();
     entry.callbacks.refused({code_name(reason), describe(reason), static_cast<int>(wait)});
   }
@@ -139,6 +145,7 @@ class completion_sink {
     auto last = message.event.finish != finish_reason::none;
     // One that was taken up elsewhere under the same key has not ended.
     auto over = last && message.event.error_code != to_string(errc::superseded);
+    metrics_.note(entry.way, message.event, self_->clock().now());
     if (book_) note(entry, message.event, over);
     auto event = entry.callbacks.event;
     if (last) completions_.erase(found);
@@ -168,6 +175,7 @@ class completion_sink {
       entry.key = old.key;
       entry.tokens = static_cast<std::uint32_t>(old.tokens.size());
       entry.what = old.what;
+      entry.way.begun = self_->clock().now();
       ask(ticket, std::move(old.what), 1, std::move(old.tokens), true);
       leave(ticket);
     }
@@ -180,12 +188,24 @@ class completion_sink {
               auto health = judge(status);
               if (health.ready) finish_old();
               tell_health(std::move(health));
+              metrics_.show(status);
+              if (refreshes_++ % statistics_every == 0) ask_statistics(status);
             },
             [this](const caf::error& reason) {
               tell_health({false, "degraded", describe(reason)});
             });
     if (book_) book_->keep_up(self_->clock().now());
     self_->run_delayed(health_interval, [this] { refresh_health(); });
+  }
+
+  /// Each group's figures are told by the node that leads it, so that those of all nodes add up.
+  void ask_statistics(const node_status& status) {
+    for (const auto& group : status.view.groups) {
+      if (group.phase != group_phase::serving || group.members.front().node != status.node) continue;
+      self_->request(node_, status_timeout, get_group_statistics{group.name})
+          .then([this, name = group.name](const group_statistics& statistics) { metrics_.show(name, statistics); },
+                [](const caf::error&) {});  // the group is being lost; health says so
+    }
   }
 
   service_health judge(const node_status& status) {
@@ -216,6 +236,8 @@ class completion_sink {
   std::shared_ptr<journal> book_;          ///< null: nothing is written
   std::vector<journal_entry> unfinished_;  ///< of an earlier process, until a group serves
   std::map<std::uint64_t, completion> completions_;
+  serving_metrics metrics_;
+  std::uint64_t refreshes_ = 0;
   bool served_ = false;
 };
 
@@ -243,7 +265,8 @@ caf::actor spawn_sink(caf::actor_system& system, std::shared_ptr<reply_stream_st
 
 reply_stream::reply_stream(caf::actor_system& system, node_actor node, served_model model,
                            std::shared_ptr<const tokenizer> vocabulary, const std::filesystem::path& journal_path)
-    : model_(std::move(model)),
+    : system_(system),
+      model_(std::move(model)),
       vocabulary_(std::move(vocabulary)),
       state_(std::make_shared<reply_stream_state>()),
       agent_(spawn_agent(system, node)),
@@ -278,6 +301,8 @@ service_health reply_stream::health() const {
   std::lock_guard lock{state_->mutex};
   return state_->health;
 }
+
+std::string reply_stream::metrics() const { return prometheus_text(system_.metrics()); }
 
 std::string reply_stream::token_bytes(token_id token) const {
   if (!vocabulary_ || !vocabulary_->contains(token)) return {};

@@ -46,9 +46,11 @@ class reply_stream final : public completion_service {
   void leave(completion_ticket ticket) override;
   served_model model() const override { return model_; }
   service_health health() const override;
+  std::string metrics() const override;
   std::string token_bytes(token_id token) const override;
 
  private:
+  caf::actor_system& system_;
   served_model model_;
   std::shared_ptr<const tokenizer> vocabulary_;
   std::shared_ptr<reply_stream_state> state_;

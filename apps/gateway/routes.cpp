@@ -13,6 +13,7 @@ http_route find_route(std::string_view target) {
     return {route_kind::models, target.substr(models.size())};
   if (target == "/health" || target == "/ready") return {route_kind::health, {}};
   if (target == "/live") return {route_kind::live, {}};
+  if (target == "/metrics") return {route_kind::metrics, {}};
   return {};
 }
 

@@ -6,14 +6,15 @@
 
 namespace troupe {
 
-enum class route_kind : std::uint8_t { unknown, chat, completions, models, health, live };
+/// From health on no key is needed.
+enum class route_kind : std::uint8_t { unknown, chat, completions, models, health, live, metrics };
 
 /// What a request's target means.
 struct http_route {
   route_kind what = route_kind::unknown;
   std::string_view name;  ///< of /v1/models/NAME
 
-  bool needs_key() const { return what != route_kind::health && what != route_kind::live; }
+  bool needs_key() const { return what < route_kind::health; }
   bool wants_body() const { return what == route_kind::chat || what == route_kind::completions; }
 };
 

@@ -121,7 +121,8 @@ std::optional<api_error> session::check_header(const http_header& header) {
   if (route.what == route_kind::unknown)
     return api_error{
         "not_found",
-        fmt::format("there is no {}; there are /v1/chat/completions, /v1/completions, /v1/models and /health",
+        fmt::format("there is no {}; there are /v1/chat/completions, /v1/completions, /v1/models, /health and "
+                    "/metrics",
                     view(header.target()).substr(0, 128)),
         ""};
   const bool right = route.wants_body() ? header.method() == http::verb::post
@@ -151,6 +152,9 @@ asio::awaitable<bool> session::handle(http_request request) {
     open = whole && style.keep_alive;
   } else if (route.what == route_kind::models) {
     reply_models(route.name, style);
+  } else if (route.what == route_kind::metrics) {
+    style.content_type = "text/plain; version=0.0.4";
+    reply(200, service_.metrics(), style);
   } else {
     reply_health(route.what == route_kind::live, style);
   }

@@ -88,6 +88,31 @@ class Gateway(TestCase):
         status, _, reply = request(self.node, "GET", "/health")
         self.assertEqual((status, reply["status"]), (200, "ok"))
 
+    def test_metrics_count_what_was_answered(self):
+        def figures():
+            connection = connect(self.node)
+            connection.request("GET", "/metrics")
+            reply = connection.getresponse()
+            lines = reply.read().decode().splitlines()
+            connection.close()
+            self.assertEqual(reply.headers["Content-Type"], "text/plain; version=0.0.4")
+            return {name: float(value) for name, value, _ in (x.split() for x in lines if not x.startswith("#"))}
+
+        before = figures()
+        request(self.node, "POST", "/v1/chat/completions", chat_body())
+        after = figures()
+        more = {name: value - before.get(name, 0) for name, value in after.items()}
+        self.assertEqual(more['troupe_requests_ended_total{reason="stop"}'], 1)
+        self.assertEqual(more["troupe_generation_tokens_total"], 12)
+        self.assertEqual(more["troupe_time_to_first_token_seconds_count"], 1)
+        self.assertEqual(more["troupe_inter_token_latency_seconds_count"], 11)
+        self.assertEqual(more['troupe_request_duration_seconds_bucket{le="+Inf"}'], 1)
+        self.assertEqual(after['troupe_group_serving{group="g0"}'], 1)
+        # What the group and the router say comes within a second or so.
+        wait_until(lambda: figures()["troupe_router_completed_total"] > before["troupe_router_completed_total"], 10, "")
+        sampled = 'troupe_tokens_sampled_total{group="g0"}'
+        wait_until(lambda: figures()[sampled] >= before[sampled] + 12, 10, "tokens of the group")
+
     def test_models_lists_the_one_that_is_served(self):
         status, _, reply = request(self.node, "GET", "/v1/models")
         self.assertEqual((status, reply["object"], [model["id"] for model in reply["data"]]), (200, "list", ["demo"]))

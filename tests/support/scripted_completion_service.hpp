@@ -37,6 +37,7 @@ class scripted_completion_service : public completion_service {
   void leave(completion_ticket ticket) override;
   served_model model() const override;
   service_health health() const override;
+  std::string metrics() const override { return "# TYPE scripted gauge\nscripted 1\n"; }
   std::string token_bytes(token_id token) const override;
 
   void set_health(service_health health);

@@ -185,15 +185,22 @@ void observer::step_ran(const std::string& group, std::uint32_t rank, std::uint6
   }
 }
 
+void observer::asked_for(const std::vector<token_id>& prompt, const std::string& host) {
+  if (static_cast<std::uint64_t>(prompt.front()) >= vocabulary_ - poison_markers) asked_[prompt.front()].insert(host);
+}
+
 void observer::poison_crashed(token_id marker, std::uint64_t epoch) {
   probes_.hit(probe::poison_crash);
   if (trials_.count(epoch) > 0) probes_.hit(probe::poison_trial_died);
   auto& crashes = crashes_[marker];
   crashes.insert(epoch);
-  // Another fault may hide why a group was lost, and a router that is killed forgets whom it suspects. Where messages
-  // may be very late, so many tokens of the first group may be lost that the trial ends before the place of the crash.
-  if (crashes.size() > 2 + faults_ + (late_messages_ ? 1 : 0))
-    broken("I11", fmt::format("the request that begins with token {} has crashed {} groups", marker, crashes.size()));
+  // A client whose router is silent goes to another one, which learns for itself whom it should suspect. Another fault
+  // may hide why a group was lost, and a router that is killed forgets whom it suspects. Where messages may be very
+  // late, so many tokens of the first group may be lost that the trial ends before the place of the crash.
+  const auto routers = asked_[marker].size();
+  if (crashes.size() > 2 * routers + faults_ + (late_messages_ ? 1 : 0))
+    broken("I11", fmt::format("the request that begins with token {} has crashed {} groups of {} routers", marker,
+                              crashes.size(), routers));
 }
 
 void observer::check_cost(std::uint64_t placed) {

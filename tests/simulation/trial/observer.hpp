@@ -65,6 +65,8 @@ class observer {
   void trial_began(std::uint64_t epoch) { trials_.insert(epoch); }
   void fault_happened() { ++faults_; }
   void messages_may_be_late() { late_messages_ = true; }
+  /// The router of a host was asked for an answer to that prompt.
+  void asked_for(const std::vector<token_id>& prompt, const std::string& host);
   /// A poison request has crashed the group it was computed in.
   void poison_crashed(token_id marker, std::uint64_t epoch);
   /// The tokens that were computed are worth what was delivered (I15); `placed`: given to groups with all placements.
@@ -102,6 +104,7 @@ class observer {
   std::map<std::uint64_t, std::set<std::map<std::string, std::uint64_t>>> floors_;  ///< see check_token
   std::map<std::pair<std::string, std::uint64_t>, block_ledger> ledgers_;           ///< by group and epoch
   std::map<std::uint64_t, std::uint64_t> last_epoch_;                               ///< by request, where it is certain
+  std::map<token_id, std::set<std::string>> asked_;                                 ///< hosts, by poison marker
   std::map<token_id, std::set<std::uint64_t>> crashes_;                             ///< epochs, by poison marker
   std::set<std::uint64_t> trials_;                                                  ///< epochs in which there was one
   std::uint64_t faults_ = 0;

@@ -75,18 +75,31 @@ void wire_watch::note_successor(const cluster_view& view) {
   }
 }
 
-/// I7: when an epoch begins, nobody can still speak for an earlier one.
+/// I7: of two epochs that any topology actor has called serving, only one has living processes with a lease. No router
+/// is told of any other epoch, so that whoever has a lease for one has nothing to say.
 void wire_watch::note_view(const process& by, const group_view& group) {
   watcher_.epoch_announced(group, by.name());
   if (group.members.empty()) return;
-  auto& begun = begun_[group.name];
-  if (group.epoch <= begun) return;
-  begun = group.epoch;
+  auto& known = epochs_[group.name];
+  const bool serves = group.phase == group_phase::serving && known.served.insert(group.epoch).second;
+  const bool begins = group.epoch > known.begun;
+  known.begun = std::max(known.begun, group.epoch);
+  if (!begins && !serves) return;
+  if (const auto* right = find_right(group.name, [&](auto epoch) { return epoch < group.epoch; }))
+    watcher_.broken("I7", fmt::format("epoch {:x} of group {} {} while {} may go on in epoch {:x} for {} ms",
+                                      group.epoch, group.name, begins ? "begins" : "serves", right->home->name(),
+                                      right->epoch, (right->until - time_.now()) / ms(1)));
+}
+
+/// A living process that may go on in such an epoch, which has served; nullptr: there is none.
+template <class Predicate>
+const wire_watch::rank_right* wire_watch::find_right(const std::string& group, Predicate is_meant) const {
+  const auto& served = epochs_.at(group).served;
   for (const auto& [key, right] : rights_)
-    if (right.group == group.name && right.epoch < begun && right.home->alive() && right.until > time_.now())
-      watcher_.broken("I7",
-                      fmt::format("epoch {:x} of group {} begins while {} may go on in epoch {:x} for {} ms", begun,
-                                  group.name, right.home->name(), right.epoch, (right.until - time_.now()) / ms(1)));
+    if (right.group == group && is_meant(right.epoch) && served.count(right.epoch) > 0 && right.home->alive() &&
+        right.until > time_.now())
+      return &right;
+  return nullptr;
 }
 
 void wire_watch::note_right(const process& of, const std::string& group, std::uint64_t epoch, std::int64_t until_ns) {
@@ -98,9 +111,10 @@ void wire_watch::note_right(const process& of, const std::string& group, std::ui
   if (until <= right.until) return;
   if (right.until != instant{} && right.until < time_.now()) watcher_.probes().hit(probe::lease_over);
   right.until = until;
-  if (epoch < begun_[right.group] && until > time_.now())
-    watcher_.broken("I7", fmt::format("{} gets a lease for epoch {:x} of group {} when epoch {:x} has begun", of.name(),
-                                      epoch, right.group, begun_[right.group]));
+  if (until <= time_.now() || epochs_[right.group].served.count(epoch) == 0) return;
+  if (const auto* later = find_right(right.group, [epoch](auto other) { return other > epoch; }))
+    watcher_.broken("I7", fmt::format("{} gets a lease for epoch {:x} of group {} while {} has one for epoch {:x}",
+                                      of.name(), epoch, right.group, later->home->name(), later->epoch));
 }
 
 /// I8: whoever holds no lease, or has called itself failed, says nothing.
@@ -145,6 +159,7 @@ void wire_watch::note_submit(const process& from, const process& to, const submi
   if (!message.have.tokens.empty())
     watcher_.probes().hit(host == to.host() ? probe::resumed_at_the_same_router : probe::resumed_at_another_router);
   host = to.host();
+  watcher_.asked_for(message.what.prompt.tokens, host);
 }
 
 /// I12: a client is sent no more pieces than it has said it can take; an end by an error needs no credit.

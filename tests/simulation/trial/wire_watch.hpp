@@ -36,6 +36,10 @@ class wire_watch {
     std::uint64_t epoch = 0;
     instant until{};
   };
+  struct known_epochs {
+    std::uint64_t begun = 0;         ///< the greatest with members
+    std::set<std::uint64_t> served;  ///< those that some topology actor has called serving
+  };
   struct credit_book {
     std::uint64_t given = 0;
     std::uint64_t used = 0;
@@ -43,6 +47,8 @@ class wire_watch {
   };
 
   void note_view(const process& by, const group_view& group);
+  template <class Predicate>
+  const rank_right* find_right(const std::string& group, Predicate is_meant) const;
   void note_successor(const cluster_view& view);
   void note_counts(const cluster_view& view);
   void note_right(const process& of, const std::string& group, std::uint64_t epoch, std::int64_t until_ns);
@@ -57,7 +63,7 @@ class wire_watch {
   observer& watcher_;
   std::map<std::pair<std::uint32_t, std::uint64_t>, rank_right> rights_;  ///< by process and epoch
   std::set<std::uint32_t> failed_;                                        ///< ranks that have called themselves failed
-  std::map<std::string, std::uint64_t> begun_;                            ///< greatest epoch of a group with members
+  std::map<std::string, known_epochs> epochs_;                            ///< by group
   std::map<std::tuple<std::string, std::uint64_t, std::uint64_t, std::uint32_t>, token_id> answers_;
   std::map<std::string, std::uint64_t> spoke_;  ///< greatest epoch of a group that told tokens
   std::set<std::pair<std::uint64_t, std::uint64_t>> placed_;

@@ -247,6 +247,17 @@ TEST_CASE("health tells whether requests are taken, and live only that the serve
   CHECK(it.client.read().result_int() == 200);
 }
 
+TEST_CASE("metrics are text that needs no key") {
+  gateway_options options;
+  options.keys.add("sk-0123456789abcdef");
+  served it(says({"x"}), options);
+  it.client.get("/metrics");
+  const auto response = it.client.read();
+  CHECK(response.result_int() == 200);
+  CHECK(response["Content-Type"] == "text/plain; version=0.0.4");
+  CHECK(response.body() == it.service.metrics());
+}
+
 TEST_CASE("an unknown path, method or content type is refused by name") {
   const auto refusal = [](const std::string& raw) {
     served it(says({"x"}));
@@ -258,7 +269,8 @@ TEST_CASE("an unknown path, method or content type is refused by name") {
   CHECK(refusal("GET /v2 HTTP/1.1\r\n\r\n") ==
         std::pair(
             404,
-            std::string("there is no /v2; there are /v1/chat/completions, /v1/completions, /v1/models and /health")));
+            std::string(
+                "there is no /v2; there are /v1/chat/completions, /v1/completions, /v1/models, /health and /metrics")));
   CHECK(refusal("GET /v1/completions HTTP/1.1\r\n\r\n") ==
         std::pair(405, std::string("GET is not for /v1/completions; use POST")));
   CHECK(refusal("POST /health HTTP/1.1\r\nContent-Length: 0\r\n\r\n") ==

@@ -197,7 +197,7 @@ TEST_CASE("an epoch of a generation that was lost is outdone by a greater genera
   rehearsal test;
   test.settle();
   CHECK(test.decisions.generation_wanted() == 0);
-  test.nodes.at("b").heard = {{"g0", make_epoch(9, 4)}};
+  test.nodes.at("b").heard = {{"g0", make_epoch(9, 4), true}};
   test.hear();
   CHECK(test.decisions.generation_wanted() == 10);
   test.rank("a").phase = rank_phase::ended;
@@ -263,7 +263,7 @@ TEST_CASE("an epoch that a node knows to be over is not taken up again by the ne
       restarted.advance(test.now);
       CHECK(restarted.view().groups.front().phase == group_phase::serving);
     }
-    test.nodes.at("b").heard = {{"g0", epoch + 1}};
+    test.nodes.at("b").heard = {{"g0", epoch + 1, true}};
     for (const auto& [name, node] : test.nodes)
       restarted.observe(node, test.now);
     restarted.advance(test.now);
@@ -323,4 +323,31 @@ TEST_CASE("a new topology actor begins nothing while a node it has not heard of 
   CHECK(test.group().phase == group_phase::gathering);
   test.pass(1300ms);
   CHECK(test.group().phase == group_phase::serving);
+}
+
+TEST_CASE("a new topology actor learns from the nodes that a group has served") {
+  for (bool served : {false, true}) {
+    auto file = rehearsal::two_nodes();
+    file.groups.front().tensor = 1;
+    file.groups.front().ranks = {{"a", {}}};
+    file.spares = {{"b", {}}};
+    rehearsal test{file};
+    auto options = rehearsal::usual();
+    options.generation = 6;
+    membership restarted{test.file, options, test.now};
+    auto& b = test.nodes.at("b");
+    b.heard = {{"g0", make_epoch(5, 1), served}};
+    auto later = [&](std::chrono::seconds wait) {
+      test.now += wait;
+      restarted.observe(b, test.now);
+      restarted.advance(test.now);
+      return restarted.view().groups.front();
+    };
+    later(0s);
+    INFO("served " << served);
+    CHECK(later(3s).served == served);
+    // A group that is only coming up waits for its own places as long as a start may take.
+    CHECK((later(1s).phase == group_phase::starting) == served);
+    CHECK(later(std::chrono::seconds(test.file.startup_timeout_s)).phase == group_phase::starting);
+  }
 }
