@@ -66,9 +66,10 @@ def tensor_table(runs):
 def prefill_table(runs):
     lines = ["| GPU | shape | prompt | first token, ms | tokens/s | products alone, TFLOP/s | share of the matrix rate |", "|---|---|---|---|---|---|---|"]
     for (gpu, name), r in sorted(runs.items()):
-        if "prefill" in name and ranks(r) == 1:
+        if "prefill" in name:
+            devices = gpu if ranks(r) == 1 else f"{ranks(r)} x {gpu}"
             lines.append(
-                f"| {gpu} | {r['model'].removeprefix('random:')} | {r['prompt_tokens']:,} | {r['first_token_p50_ms']:.1f} "
+                f"| {devices} | {r['model'].removeprefix('random:')} | {r['prompt_tokens']:,} | {r['first_token_p50_ms']:.1f} "
                 f"| {r['prefill_tokens_per_second']:,.0f} | {r['prefill_weight_tflops']:.0f} "
                 f"| {r['prefill_share_of_matrix_rate']:.0%} of {r['device_matrix_tflops']:.0f} |".replace("%", " %")
             )
