@@ -38,20 +38,6 @@ std::size_t partial_elements(const model_config& config) {
   return 2 * multiprocessors_max * (config.heads / config.kv_heads) * (config.head_size + 1);
 }
 
-bool is_few(const gemm_call& call) { return call.m <= few_rows_max; }
-
-few_rows_call few_rows_of(const gemm_call& call) {
-  few_rows_call few{call.weight, call.n, call.k, call.x, call.m};
-  few.bias = call.bias;
-  if (call.out_type == dtype::bf16)
-    few.out = static_cast<bf16*>(call.out);
-  else if (call.accumulate)
-    few.accumulated = static_cast<float*>(call.out);
-  else
-    few.out_f32 = static_cast<float*>(call.out);
-  return few;
-}
-
 /// Gives out pieces of one buffer, each aligned; without a buffer it only counts.
 class pieces {
  public:
