@@ -31,6 +31,7 @@ TESTS = {
     "overload": (1, 1),
     "poison": (50, 2),
     "soak": (1, 1),
+    "memory": (1, 1),
     "gpu": (20, 4),
 }
 
