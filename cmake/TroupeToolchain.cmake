@@ -18,9 +18,19 @@ if(CCACHE_PROGRAM AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
 endif()
 
 if(DEFINED ENV{TROUPE_DEPS})
-  list(PREPEND CMAKE_PREFIX_PATH "$ENV{TROUPE_DEPS}")
+  set(troupe_deps "$ENV{TROUPE_DEPS}")
 elseif(DEFINED ENV{XDG_CACHE_HOME})
-  list(PREPEND CMAKE_PREFIX_PATH "$ENV{XDG_CACHE_HOME}/troupe/deps-1")
+  set(troupe_deps "$ENV{XDG_CACHE_HOME}/troupe/deps-1")
 else()
-  list(PREPEND CMAKE_PREFIX_PATH "$ENV{HOME}/.cache/troupe/deps-1")
+  set(troupe_deps "$ENV{HOME}/.cache/troupe/deps-1")
+endif()
+list(PREPEND CMAKE_PREFIX_PATH "${troupe_deps}")
+if(CMAKE_CXX_FLAGS MATCHES "-fsanitize=thread") # with a CAF of its own: tools/deps.sh tsan
+  list(PREPEND CMAKE_PREFIX_PATH "${troupe_deps}-tsan")
+endif()
+
+# What a test's time limit is multiplied by: sanitizers are slow.
+set(troupe_patience 1)
+if(CMAKE_CXX_FLAGS MATCHES "-fsanitize")
+  set(troupe_patience 10)
 endif()

@@ -4,6 +4,8 @@
 # Catch2 built from Debian's source archive into a cache folder (TROUPE_DEPS, default ~/.cache/troupe/deps-1).
 # The system's package sources are not touched: a private apt state holds the source lists.
 # Run through `./dev deps`; running it again when all is there costs a fraction of a second.
+# `tools/deps.sh tsan` adds what preset tsan needs, in a folder beside the other one: CAF compiled with the thread
+# sanitizer, which takes what it does not see of a library's synchronisation for a race.
 set -euo pipefail
 
 prefix=${TROUPE_DEPS:-${XDG_CACHE_HOME:-$HOME/.cache}/troupe/deps-1}
@@ -87,14 +89,27 @@ build_from_debian() { # name, Debian package, suite, CMake options...
   say "$name is ready after $((SECONDS - start)) s"
 }
 
-mkdir -p "$prefix"
-exec 9>"$prefix/lock"
-flock 9
+build_caf() {
+  build_from_debian caf actor-framework experimental -DCAF_LOG_LEVEL=WARNING -DCAF_ENABLE_TESTING=OFF -DCAF_ENABLE_EXAMPLES=OFF \
+    -DCAF_ENABLE_TOOLS=OFF -DCAF_ENABLE_IO_MODULE=ON -DCAF_ENABLE_OPENSSL_MODULE=ON -DCAF_ENABLE_SHARED_LIBS=OFF "$@"
+}
+
+use_prefix() {
+  prefix=$1
+  mkdir -p "$prefix"
+  exec 9>"$prefix/lock"
+  flock 9
+}
+
+use_prefix "$prefix"
 install_packages
 if [[ ! -e $prefix/caf.ready ]] && ! cmake_finds CAF "$caf_minimum" "core io openssl"; then
-  build_from_debian caf actor-framework experimental -DCAF_LOG_LEVEL=WARNING -DCAF_ENABLE_TESTING=OFF -DCAF_ENABLE_EXAMPLES=OFF \
-    -DCAF_ENABLE_TOOLS=OFF -DCAF_ENABLE_IO_MODULE=ON -DCAF_ENABLE_OPENSSL_MODULE=ON -DCAF_ENABLE_SHARED_LIBS=OFF
+  build_caf
 fi
 if [[ ! -e $prefix/catch2.ready ]] && ! cmake_finds Catch2 3.0; then
   build_from_debian catch2 catch2 trixie -DBUILD_TESTING=OFF -DCATCH_INSTALL_DOCS=OFF
+fi
+if [[ ${1:-} == tsan ]]; then
+  use_prefix "$prefix-tsan"
+  [[ -e $prefix/caf.ready ]] || build_caf -DCMAKE_CXX_FLAGS='-g -fsanitize=thread'
 fi

@@ -7,7 +7,7 @@
 
 TROUPE names the program; without it, build/release/troupe. With TROUPE_TEST_LOGS set, the logs are always shown. Only
 processes that a test started, or that its nodes started, are ever signalled. Every wait has a limit, and one that is
-reached says what was waited for and shows the log.
+reached says what was waited for and shows the log. TROUPE_TEST_PATIENCE multiplies all limits, for slow builds.
 """
 
 import ctypes
@@ -28,6 +28,7 @@ TROUPE = os.environ.get("TROUPE", str(ROOT / "build/release/troupe"))
 DEMO_MODEL = ROOT / "models/demo"
 TINY_MODELS = ROOT / "tests/data/models"
 
+PATIENCE = float(os.environ.get("TROUPE_TEST_PATIENCE", "1"))
 START_LIMIT = 60  # seconds until a node serves
 ANSWER_LIMIT = 60  # seconds until a command has answered
 END_LIMIT = 20  # seconds until a process that was told to end has ended
@@ -40,6 +41,7 @@ class Overdue(AssertionError):
 
 def wait_until(condition, limit, what):
     """Looks every POLL seconds; returns the condition's first true value."""
+    limit *= PATIENCE
     end = time.monotonic() + limit
     while not (value := condition()):
         if time.monotonic() > end:
@@ -107,6 +109,7 @@ def troupe(*arguments, stdin="", limit=ANSWER_LIMIT, expect=0):
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=die_with_parent
     )
     try:
+        limit *= PATIENCE
         out, err = process.communicate(stdin.encode(), timeout=limit)
     except subprocess.TimeoutExpired as overdue:
         process.kill()
@@ -138,6 +141,7 @@ class Child:
 
     def read_until(self, bytes_min, limit=ANSWER_LIMIT):
         """Waits for that much standard output."""
+        limit *= PATIENCE
         end = time.monotonic() + limit
         while len(self.out) < bytes_min:
             ready, _, _ = select.select([self.process.stdout], [], [], max(0, end - time.monotonic()))
@@ -154,6 +158,7 @@ class Child:
     def finish(self, limit=ANSWER_LIMIT):
         """Waits for the end and returns everything as a Result."""
         try:
+            limit *= PATIENCE
             out, err = self.process.communicate(timeout=limit)
         except subprocess.TimeoutExpired as overdue:
             self.stop()
@@ -232,6 +237,7 @@ class Node:
         return self.log_file.read_text(errors="replace")
 
     def wait_ready(self, limit=START_LIMIT):
+        limit *= PATIENCE
         end = time.monotonic() + limit
         while not self.ready_file.exists():
             ended, _, _ = select.select([self.child.pidfd], [], [], POLL)
@@ -263,6 +269,7 @@ class Node:
     def wait_end(self, limit=END_LIMIT):
         """The exit code."""
         try:
+            limit *= PATIENCE
             return self.child.process.wait(timeout=limit)
         except subprocess.TimeoutExpired as overdue:
             self.hangs = True

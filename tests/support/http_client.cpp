@@ -65,7 +65,7 @@ std::string http_client::read_until(const std::string& needle) {
 
 void http_client::wait_readable() {
   pollfd one{socket_.native_handle(), POLLIN, 0};
-  if (poll(&one, 1, 20000) != 1) throw std::runtime_error("the server sent nothing for 20 s");
+  if (poll(&one, 1, 100'000) != 1) throw std::runtime_error("the server sent nothing for 100 s");
 }
 
 bool http_client::at_end() {

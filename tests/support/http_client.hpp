@@ -14,7 +14,7 @@
 
 namespace troupe {
 
-/// A blocking HTTP client of 127.0.0.1 for tests. No read waits longer than 20 s; then it throws.
+/// A blocking HTTP client of 127.0.0.1 for tests. No read waits longer than 100 s; then it throws.
 class http_client {
  public:
   using response = boost::beast::http::response<boost::beast::http::string_body>;
