@@ -28,23 +28,20 @@ std::uint64_t host_memory_available() {
   return std::numeric_limits<std::uint64_t>::max();  // unknown: let the system decide
 }
 
-host_buffer::host_buffer(std::size_t bytes) {
-  if (bytes == 0) return;
+std::span<std::byte> host_memory::take(std::size_t bytes) {
   // Filling more than there is would have the system kill some process, maybe another one.
   if (bytes >= huge_page_bytes && bytes > host_memory_available()) throw too_little(bytes);
-  bytes_ = bytes < huge_page_bytes ? bytes : (bytes + huge_page_bytes - 1) / huge_page_bytes * huge_page_bytes;
-  void* memory = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) throw too_little(std::exchange(bytes_, 0));
-  madvise(memory, bytes_, MADV_HUGEPAGE);  // best effort: without it everything works, only slower
-  data_ = static_cast<std::byte*>(memory);
+  const auto all = bytes < huge_page_bytes ? bytes : (bytes + huge_page_bytes - 1) / huge_page_bytes * huge_page_bytes;
+  void* memory = mmap(nullptr, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) throw too_little(bytes);
+  madvise(memory, all, MADV_HUGEPAGE);  // best effort: without it everything works, only slower
+  return {static_cast<std::byte*>(memory), all};
 }
 
-void host_buffer::populate(std::size_t offset, std::size_t bytes) const {
-  madvise(data_ + offset, bytes, populate_write);
-}
+void host_memory::give_back(std::span<std::byte> memory) { munmap(memory.data(), memory.size()); }
 
-host_buffer::~host_buffer() {
-  if (data_ != nullptr) munmap(data_, bytes_);
+void populate(const host_buffer& memory, std::size_t offset, std::size_t bytes) {
+  madvise(memory.data() + offset, bytes, populate_write);
 }
 
 }  // namespace troupe

@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # All checks and benchmarks that need a GPU, on a machine that has one: `tools/gpu.sh FOLDER [PART...]`, where FOLDER
 # holds the programs of the cuda preset (build/cuda, or what tools/gpu_carry.sh made). Parts: tests group sanitize decode
-# prefill offline tensor recovery; all by default. group, tensor and recovery need two GPUs. One JSON line a benchmark goes to $OUT/gpu.jsonl (default build/gpu), from which
+# prefill offline tensor recovery profile; all by default. group, tensor and recovery need two GPUs, tensor4 (not by
+# default) four. One JSON line a benchmark goes to $OUT/gpu.jsonl (default build/gpu), from which
 # tools/gpu_tables.py FILE... writes the tables of docs/performance.md.
 set -uo pipefail
+here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 folder=$(realpath "${1:?usage: tools/gpu.sh FOLDER [PART...]}")
 shift
-parts=(${@:-tests group sanitize decode prefill offline tensor recovery})
+parts=(${@:-tests group sanitize decode prefill offline profile tensor recovery})
 out=${OUT:-build/gpu}
 mkdir -p "$out"
 export NCCL_NVLS_ENABLE=${NCCL_NVLS_ENABLE:-0} # multicast needs a fabric manager, and two GPUs gain nothing from it
@@ -46,9 +48,11 @@ if wants tests; then
 fi
 if wants group; then
   LIMIT=120 test_program cuda_group_test
-  # What NCCL asks of the driver and is refused is no error of ours; its barriers are not synccheck's idea of one.
-  for tool in memcheck racecheck; do
-    timeout 60 compute-sanitizer --tool $tool --report-api-errors no --error-exitcode 9 "$folder/cuda_group_test" \
+  # What NCCL asks of the driver and is refused is no error of ours. Its kernels' barriers are reported by synccheck, in
+  # which threads take different ways; all that is reported is theirs: without them there is nothing.
+  for tool in memcheck racecheck synccheck; do
+    timeout 60 compute-sanitizer --tool $tool --report-api-errors no --kernel-name-exclude kernel_substring=nccl \
+      --error-exitcode 9 "$folder/cuda_group_test" \
       "every rank has all logits of a vocabulary that does not divide" >"$out/group-$tool.log" 2>&1
     printf 'compute-sanitizer %s of two devices rc=%s: %s\n' $tool $? "$(grep -E 'ERROR SUMMARY|RACECHECK SUMMARY' "$out/group-$tool.log" | tr '\n' ' ')"
   done
@@ -87,8 +91,27 @@ if wants tensor; then
     LIMIT=60 bench qwen3-8b-tp2-b$batch-c1k --weights random:qwen3-8b --batch $batch --context 1024 --steps 256 "${tensor[@]}"
   done
   LIMIT=60 bench qwen3-8b-pp2-b8-c1k --weights random:qwen3-8b --batch 8 --context 1024 --steps 256 --pipeline 2 "${tensor[@]:2}"
+  LIMIT=60 bench qwen3-8b-prefill-2k --weights random:qwen3-8b --batch 1 --prompt-tokens 2048 --steps 16 --kv-memory 8GiB
   LIMIT=60 bench qwen3-8b-tp2-prefill-2k --weights random:qwen3-8b --batch 1 --prompt-tokens 2048 --steps 16 "${tensor[@]}"
   LIMIT=90 bench qwen3-32b-tp2-b1-c1k --weights random:qwen3-32b --batch 1 --context 1024 --steps 128 "${tensor[@]}"
+fi
+if wants tensor4; then
+  tensor=(--tensor 4 --kv-memory 20GiB --max-sequences 256 --max-batch-tokens 8192)
+  for batch in 1 8 64; do
+    LIMIT=120 bench qwen3-32b-tp4-b$batch-c1k --weights random:qwen3-32b --batch $batch --context 1024 --steps 128 "${tensor[@]}"
+  done
+fi
+if wants profile; then
+  some=(--context 1024 --steps 256 --kv-memory 40GiB --max-sequences 256 --max-batch-tokens 8192)
+  for batch in 1 8 64; do
+    for shape in 0.6b 8b; do
+      printf 'profile %s, %s sequences\n' $shape $batch
+      timeout 100 "$here/gpu_profile.sh" "$folder" $shape-b$batch --weights random:qwen3-$shape --batch $batch "${some[@]}"
+    done
+  done
+  printf 'profile offline 14b\n'
+  timeout 200 "$here/gpu_profile.sh" "$folder" offline --weights random:qwen3-14b --kv-memory 60GiB \
+    --max-sequences 256 --max-batch-tokens 8192 -- --last 1100
 fi
 if wants recovery; then
   export TROUPE=$folder/troupe TROUPE_LOAD_CLIENT=$folder/load_client TROUPE_RANDOM_MODEL=$folder/random_model TROUPE_CHAOS_LOG=$out/recovery.log

@@ -12,7 +12,7 @@ programs=(build/cuda/troupe build/cuda/cuda_kernels_test build/cuda/cuda_engine_
 for program in "${programs[@]}"; do
   strip -o "$folder/$(basename "$program")" "$program"
 done
-if [[ -e build/cuda/tests/gpu/libkernel_trace.so ]]; then cp build/cuda/tests/gpu/libkernel_trace.so "$folder/"; fi
+if [[ -e build/cuda/libkernel_trace.so ]]; then cp build/cuda/libkernel_trace.so "$folder/"; fi
 ldd "${programs[@]}" | awk '$3 ~ /^\// {print $3}' | sort -u |
   grep -vE '/(libc|libm|libdl|librt|libpthread|libcublas|libcublasLt|libnccl)\.so' | xargs -I{} cp -L {} "$folder/lib/"
 cp tools/gpu.sh tools/gpu_profile.sh tools/kernel_times.py "$folder/"

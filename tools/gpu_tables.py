@@ -50,7 +50,7 @@ def ranks(result):
 def tensor_table(runs):
     """Groups of several devices, beside one device where the same run had it."""
     lines = [
-        "| shards x stages | shape | sequences | context | token to token, ms | tokens/s | share of copy bandwidth | outside the engine | against one |",
+        "| GPUs | shape | sequences | context | token to token, ms | tokens/s | share of copy bandwidth | outside the engine | against one |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for (gpu, name), r in sorted(runs.items(), key=lambda run: (run[1]["model"], run[1]["sequences"])):
@@ -58,7 +58,7 @@ def tensor_table(runs):
             continue
         alone = runs.get((gpu, re.sub(r"-[tp]p\d+", "", name)))
         ratio = f"{alone['inter_token_p50_ms'] / r['inter_token_p50_ms']:.2f} x" if alone else ""
-        shape = f"{r['tensor']} x {r['pipeline']} {gpu}"
+        shape = f"{ranks(r)} x {gpu}" + (f" as {r['pipeline']} stages" if r["pipeline"] > 1 else "")
         lines.append(f"{row(shape, name, r)} {ratio} |")
     return lines
 
@@ -66,9 +66,10 @@ def tensor_table(runs):
 def prefill_table(runs):
     lines = ["| GPU | shape | prompt | first token, ms | tokens/s | products alone, TFLOP/s | share of the matrix rate |", "|---|---|---|---|---|---|---|"]
     for (gpu, name), r in sorted(runs.items()):
-        if "prefill" in name and ranks(r) == 1:
+        if "prefill" in name:
+            devices = gpu if ranks(r) == 1 else f"{ranks(r)} x {gpu}"
             lines.append(
-                f"| {gpu} | {r['model'].removeprefix('random:')} | {r['prompt_tokens']:,} | {r['first_token_p50_ms']:.1f} "
+                f"| {devices} | {r['model'].removeprefix('random:')} | {r['prompt_tokens']:,} | {r['first_token_p50_ms']:.1f} "
                 f"| {r['prefill_tokens_per_second']:,.0f} | {r['prefill_weight_tflops']:.0f} "
                 f"| {r['prefill_share_of_matrix_rate']:.0%} of {r['device_matrix_tflops']:.0f} |".replace("%", " %")
             )

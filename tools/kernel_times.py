@@ -61,7 +61,7 @@ def main():
     options = parser.parse_args()
     steps = cut(read(options.trace, options.device))
     if options.longest:
-        chosen = [max((step for step in steps), key=lambda step: busy(step)[0])]
+        chosen = [max(steps[:-1][-options.last :], key=lambda step: busy(step)[0])]
     else:
         chosen = steps[:-1][-options.last :]  # the last is followed by other things
     times, counts = collections.Counter(), collections.Counter()

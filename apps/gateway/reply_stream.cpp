@@ -9,8 +9,8 @@
 #include <spdlog/spdlog.h>
 
 #include "actors/resumer.hpp"
+#include "actors/serving_metrics.hpp"
 #include "apps/gateway/journal.hpp"
-#include "apps/gateway/serving_metrics.hpp"
 
 namespace troupe {
 namespace {

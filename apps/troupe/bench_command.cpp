@@ -74,6 +74,13 @@ std::vector<workload_item> make_workload(const bench_options& options, std::int3
   return items;
 }
 
+/// One sequence as long as the others, of a token that they do not begin with: what a process does for the first time
+/// is not measured, and no prefix of theirs is known.
+std::vector<workload_item> make_warm_up(const bench_options& options) {
+  const auto tokens = options.batch != 0 ? prompt_tokens_of(options) : options.length_max;
+  return {{std::vector<token_id>(tokens, 0), 4}};
+}
+
 struct figures {
   std::size_t sequences = 0;
   std::uint64_t prompt_tokens = 0;
@@ -271,8 +278,7 @@ int run_bench(bench_options options) {
   engine.max_sequences = std::max(engine.max_sequences, options.batch);
   local_cluster cluster{options.cluster, terminal_progress("loading")};
   auto vocabulary = static_cast<std::int32_t>(cluster.model().config.vocabulary_size);
-  std::vector<workload_item> warm_up{{{1, 2, 3, 4}, 4}};
-  run_workload(cluster, options, warm_up, false);
+  run_workload(cluster, options, make_warm_up(options), false);
   const auto items = make_workload(options, vocabulary);
   auto result = run_workload(cluster, options, items, true);
   auto json = to_json(options, cluster.model(), result);

@@ -8,8 +8,7 @@
 
 namespace troupe {
 
-device_buffer::device_buffer(std::size_t bytes) {
-  if (bytes == 0) return;
+std::span<std::byte> device_memory::take(std::size_t bytes) {
   void* memory = nullptr;
   if (cudaMalloc(&memory, bytes) != cudaSuccess) {
     cudaGetLastError();  // the failure is told here, not by the next call
@@ -18,27 +17,20 @@ device_buffer::device_buffer(std::size_t bytes) {
     throw memory_error("cannot allocate " + std::to_string(bytes >> 20) + " MiB on the device: " +
                        std::to_string(free >> 20) + " MiB of " + std::to_string(total >> 20) + " MiB are free");
   }
-  data_ = static_cast<std::byte*>(memory);
-  bytes_ = bytes;
+  return {static_cast<std::byte*>(memory), bytes};
 }
 
-device_buffer::~device_buffer() {
-  if (data_ != nullptr) cudaFree(data_);
-}
+void device_memory::give_back(std::span<std::byte> memory) { cudaFree(memory.data()); }
 
-pinned_buffer::pinned_buffer(std::size_t bytes) {
-  if (bytes == 0) return;
+std::span<std::byte> pinned_memory::take(std::size_t bytes) {
   void* memory = nullptr;
   if (cudaMallocHost(&memory, bytes) != cudaSuccess) {
     cudaGetLastError();
     throw memory_error("cannot lock " + std::to_string(bytes >> 20) + " MiB of host memory");
   }
-  data_ = static_cast<std::byte*>(memory);
-  bytes_ = bytes;
+  return {static_cast<std::byte*>(memory), bytes};
 }
 
-pinned_buffer::~pinned_buffer() {
-  if (data_ != nullptr) cudaFreeHost(data_);
-}
+void pinned_memory::give_back(std::span<std::byte> memory) { cudaFreeHost(memory.data()); }
 
 }  // namespace troupe

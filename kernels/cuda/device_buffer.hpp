@@ -1,64 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cstddef>
-#include <utility>
+#include "kernels/owned_memory.hpp"
 
 namespace troupe {
 
-/// Device memory with one owner. Not initialised.
-class device_buffer {
- public:
-  device_buffer() = default;
-  /// Throws memory_error with what is free.
-  explicit device_buffer(std::size_t bytes);
-  device_buffer(device_buffer&& other) noexcept
-      : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
-  device_buffer& operator=(device_buffer&& other) noexcept {
-    std::swap(data_, other.data_);
-    std::swap(bytes_, other.bytes_);
-    return *this;
-  }
-  ~device_buffer();
-
-  std::byte* data() const { return data_; }
-  std::size_t bytes() const { return bytes_; }
-
-  template <class T>
-  T* as() const {
-    return reinterpret_cast<T*>(data_);
-  }
-
- private:
-  std::byte* data_ = nullptr;
-  std::size_t bytes_ = 0;
+struct device_memory {
+  static std::span<std::byte> take(std::size_t bytes);
+  static void give_back(std::span<std::byte> memory);
 };
 
-/// Page-locked host memory with one owner: copies between it and a device run in the background.
-class pinned_buffer {
- public:
-  pinned_buffer() = default;
-  explicit pinned_buffer(std::size_t bytes);
-  pinned_buffer(pinned_buffer&& other) noexcept
-      : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
-  pinned_buffer& operator=(pinned_buffer&& other) noexcept {
-    std::swap(data_, other.data_);
-    std::swap(bytes_, other.bytes_);
-    return *this;
-  }
-  ~pinned_buffer();
-
-  std::byte* data() const { return data_; }
-  std::size_t bytes() const { return bytes_; }
-
-  template <class T>
-  T* as() const {
-    return reinterpret_cast<T*>(data_);
-  }
-
- private:
-  std::byte* data_ = nullptr;
-  std::size_t bytes_ = 0;
+struct pinned_memory {
+  static std::span<std::byte> take(std::size_t bytes);
+  static void give_back(std::span<std::byte> memory);
 };
+
+/// Memory of the current device. Not initialised.
+using device_buffer = owned_memory<device_memory>;
+
+/// Page-locked host memory: copies between it and a device run in the background.
+using pinned_buffer = owned_memory<pinned_memory>;
 
 }  // namespace troupe

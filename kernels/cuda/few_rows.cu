@@ -3,7 +3,6 @@
 #include <cassert>
 
 #include "kernels/cuda/few_rows.hpp"
-#include "kernels/cuda/l2_prefetch.cuh"
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/load_once.cuh"
 #include "kernels/cuda/math.cuh"
@@ -153,7 +152,6 @@ __global__ void __launch_bounds__(warps * 32, 1) few_rows_kernel(const __grid_co
     if (ahead_group < way.groups()) way.load_weight(call, ahead_group, ahead_turn, buffer[b]);
     go_on(ahead_group, ahead_turn);
   }
-  prefetch_share(call.next, blockIdx.x, gridDim.x);
   wait_for_input();
 #pragma unroll
   for (int b = 0; b < 2; ++b)
@@ -188,6 +186,18 @@ __global__ void __launch_bounds__(warps * 32, 1) few_rows_kernel(const __grid_co
 }
 
 }  // namespace
+
+few_rows_call few_rows_of(const gemm_call& call) {
+  few_rows_call few{call.weight, call.n, call.k, call.x, call.m};
+  few.bias = call.bias;
+  if (call.out_type == dtype::bf16)
+    few.out = static_cast<bf16*>(call.out);
+  else if (call.accumulate)
+    few.accumulated = static_cast<float*>(call.out);
+  else
+    few.out_f32 = static_cast<float*>(call.out);
+  return few;
+}
 
 l2_prefetch first_weights(const few_rows_call& call) { return first_weights(call.weight, call.rows * call.columns); }
 

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 
+#include "kernels/cuda/gemm.hpp"
 #include "kernels/cuda/l2_prefetch.hpp"
 #include "kernels/cuda/stream.hpp"
 #include "kernels/dtype.hpp"
@@ -24,15 +25,17 @@ struct few_rows_call {
   float* out_f32 = nullptr;      ///< [m, rows]
   float* accumulated = nullptr;  ///< [m, rows]: the product is added
   bf16* gated = nullptr;         ///< [m, rows / 2]: silu(first half of the rows) * second half
-
-  l2_prefetch next{};  ///< asked for while this product's own weights come
 };
-
-/// The weights that a call reads first.
-l2_prefetch first_weights(const few_rows_call& call);
 
 /// Rows of x that few_rows_cuda can take: the narrow side of a tensor core's tile.
 inline constexpr std::size_t few_rows_max = 8;
+
+/// Whether it can take a product, and the product as it wants it.
+inline bool is_few(const gemm_call& call) { return call.m <= few_rows_max; }
+few_rows_call few_rows_of(const gemm_call& call);
+
+/// The weights that a call reads first.
+l2_prefetch first_weights(const few_rows_call& call);
 
 /// Reads the weights once, at the speed of memory: they go from memory into the registers that the tensor cores want,
 /// with no shared memory between. The warps of a block share the columns; the order in which a value is summed depends

@@ -56,7 +56,7 @@ class gemm_library {
 };
 
 /// Operations a second that the library reaches with a product of 8192 x 8192 x 8192 of random bfloat16 values: the
-/// median of some. Takes 0.7 GB of device memory.
+/// best of some. Takes 0.7 GB of device memory.
 double measure_matrix_rate(const cuda_device& device);
 
 }  // namespace troupe

@@ -21,6 +21,12 @@ __device__ float2 load_pair(const float* from, std::size_t pair) {
   return *reinterpret_cast<const float2*>(from + 2 * pair);
 }
 
+__device__ float2 load_partial(const peer_reduce_call& call, std::size_t pair) {
+  if (call.rounded == nullptr) return load_pair(call.partial, pair);
+  const auto both = reinterpret_cast<const std::uint32_t*>(call.rounded)[pair];
+  return {low_half(both), high_half(both)};
+}
+
 __device__ float2 add(float2 a, float2 b) { return {a.x + b.x, a.y + b.y}; }
 
 /// The pairs `first`, `first + step`, ... below `pairs` of `Count`, summed over the ranks and into the residual;
@@ -33,7 +39,7 @@ __device__ void reduce_pairs(const peer_reduce_call& call, std::size_t first, st
 #pragma unroll
   for (int k = 0; k < Count; ++k) {
     const auto i = first + k * step;
-    mine[k] = i < pairs ? load_pair(call.partial, i) : float2{};
+    mine[k] = i < pairs ? load_partial(call, i) : float2{};
   }
   if (!call.sent) {
 #pragma unroll

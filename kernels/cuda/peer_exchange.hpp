@@ -48,6 +48,7 @@ struct peer_exchange {
 struct peer_reduce_call {
   peer_exchange exchange{};
   const float* partial = nullptr;  ///< [rows, columns]
+  const bf16* rounded = nullptr;   ///< in its place, with a channel of one rank: the sum of all ranks, [rows, columns]
   bool sent = false;               ///< this rank's partial has been sent by the kernel that made it
   float* residual = nullptr;       ///< [rows, columns]
   bool add = true;                 ///< else what was in residual is replaced

@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "kernels/cuda/stream.hpp"
+#include "kernels/dtype.hpp"
 
 namespace troupe {
 
@@ -24,6 +25,7 @@ class device_communicator {
 
   /// Element-wise sum over the ranks, in place, with the same bits on every rank.
   virtual void all_reduce_sum(float* values, std::size_t count, cuda_stream stream) = 0;
+  virtual void all_reduce_sum(bf16* values, std::size_t count, cuda_stream stream) = 0;
 
   /// `all` is size() times `mine`, in rank order.
   virtual void all_gather(const float* mine, float* all, std::size_t count, cuda_stream stream) = 0;

@@ -74,6 +74,10 @@ class nccl_communicator final : public device_communicator {
     enqueue("all-reduce", ncclAllReduce(values, values, count, ncclFloat, ncclSum, handle_, stream));
   }
 
+  void all_reduce_sum(bf16* values, std::size_t count, cuda_stream stream) override {
+    enqueue("all-reduce", ncclAllReduce(values, values, count, ncclBfloat16, ncclSum, handle_, stream));
+  }
+
   void all_gather(const float* mine, float* all, std::size_t count, cuda_stream stream) override {
     enqueue("all-gather", ncclAllGather(mine, all, count, ncclFloat, handle_, stream));
   }

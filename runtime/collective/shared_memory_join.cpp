@@ -94,7 +94,6 @@ std::shared_ptr<segment> joiner::try_join() {
     return nullptr;
   }
   take_slot(*shared);
-  if (shared->header().joined.value.load() == layout_.size) shm_unlink(name_.c_str());
   return shared;
 }
 
@@ -152,7 +151,9 @@ void joiner::take_slot(segment& shared) {
   slot.process = this_process();
   slot.presence.store(rank_presence::present);
   auto& joined = shared.header().joined;
-  joined.publish(joined.value.load() + 1);
+  const auto now = joined.value.load() + 1;
+  if (now == layout_.size) shm_unlink(name_.c_str());  // before the others hear that all are there
+  joined.publish(now);
 }
 
 void joiner::wait_for_all(segment& shared) {

@@ -21,7 +21,7 @@ namespace {
 void populate(const host_buffer& memory, worker_pool& pool) {
   constexpr std::size_t piece = std::size_t{64} << 20;
   pool.run((memory.bytes() + piece - 1) / piece,
-           [&](std::size_t i) { memory.populate(i * piece, std::min(piece, memory.bytes() - i * piece)); });
+           [&](std::size_t i) { populate(memory, i * piece, std::min(piece, memory.bytes() - i * piece)); });
 }
 
 }  // namespace

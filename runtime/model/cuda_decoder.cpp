@@ -38,20 +38,6 @@ std::size_t partial_elements(const model_config& config) {
   return 2 * multiprocessors_max * (config.heads / config.kv_heads) * (config.head_size + 1);
 }
 
-bool is_few(const gemm_call& call) { return call.m <= few_rows_max; }
-
-few_rows_call few_rows_of(const gemm_call& call) {
-  few_rows_call few{call.weight, call.n, call.k, call.x, call.m};
-  few.bias = call.bias;
-  if (call.out_type == dtype::bf16)
-    few.out = static_cast<bf16*>(call.out);
-  else if (call.accumulate)
-    few.accumulated = static_cast<float*>(call.out);
-  else
-    few.out_f32 = static_cast<float*>(call.out);
-  return few;
-}
-
 /// Gives out pieces of one buffer, each aligned; without a buffer it only counts.
 class pieces {
  public:
@@ -201,7 +187,10 @@ void cuda_decoder::add_up(const cuda_batch& batch, exchange_point point, const b
   call.norm = norm;
   call.epsilon = config_.norm_epsilon;
   call.out = buffers_.normed;
-  link_->reduce(call, buffers_.partial, point, batch.pass, stream);
+  if (call.add && adds_rounded(batch.tokens))
+    link_->reduce(call, reinterpret_cast<bf16*>(buffers_.partial), stream);
+  else
+    link_->reduce(call, buffers_.partial, point, batch.pass, stream);
 }
 
 void cuda_decoder::gather_logits(const cuda_batch& batch, cuda_stream stream) const {
@@ -323,7 +312,7 @@ gemm_call cuda_decoder::o_product(std::size_t layer, std::size_t tokens) const {
   return {.x = buffers_.attended,
           .weight = weights_.layers[layer].o,
           .out = link_ ? buffers_.partial : buffers_.hidden,
-          .out_type = dtype::f32,
+          .out_type = adds_rounded(tokens) ? dtype::bf16 : dtype::f32,
           .accumulate = link_ == nullptr,
           .m = tokens,
           .n = config_.hidden_size,
@@ -344,7 +333,7 @@ gemm_call cuda_decoder::down_product(std::size_t layer, std::size_t tokens) cons
   return {.x = buffers_.activated,
           .weight = weights_.layers[layer].down,
           .out = link_ ? buffers_.partial : buffers_.hidden,
-          .out_type = dtype::f32,
+          .out_type = adds_rounded(tokens) ? dtype::bf16 : dtype::f32,
           .accumulate = link_ == nullptr,
           .m = tokens,
           .n = config_.hidden_size,

@@ -99,6 +99,8 @@ class cuda_decoder {
   static buffers lay_out(std::byte* base, const model_config& whole, const shard& part,
                          const cuda_decoder_limits& limits);
 
+  /// Whether ranks add up so many rows rounded to bf16.
+  bool adds_rounded(std::size_t tokens) const { return link_ && !link_->direct(tokens, config_.hidden_size); }
   gemm_call qkv_product(std::size_t layer, std::size_t tokens) const;
   gemm_call o_product(std::size_t layer, std::size_t tokens) const;
   gemm_call gate_up_product(std::size_t layer, std::size_t tokens) const;

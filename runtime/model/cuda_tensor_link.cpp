@@ -83,6 +83,7 @@ void cuda_tensor_link::warm_up() const {
   auto* zeros = inbox_->as<float>();  // the sum of which is what the inbox must hold
   for (const std::size_t count : {std::size_t{1} << 10, std::size_t{1} << 18, std::size_t{1} << 22}) {
     library_->all_reduce_sum(zeros, count, stream_);
+    library_->all_reduce_sum(inbox_->as<bf16>(), count, stream_);
     library_->all_gather(zeros, zeros + count, count / size_, stream_);
   }
   synchronize(stream_);
@@ -150,6 +151,13 @@ void cuda_tensor_link::reduce(peer_reduce_call call, float* partial, exchange_po
     assert(!call.sent);
     library().all_reduce_sum(partial, call.rows * call.columns, stream);
   }
+  peer_reduce_cuda(call, stream);
+}
+
+void cuda_tensor_link::reduce(peer_reduce_call call, bf16* partial, cuda_stream stream) const {
+  assert(!call.sent && !direct(call.rows, call.columns));
+  library().all_reduce_sum(partial, call.rows * call.columns, stream);
+  call.rounded = partial;
   peer_reduce_cuda(call, stream);
 }
 

@@ -51,6 +51,10 @@ class cuda_tensor_link {
   void reduce(peer_reduce_call call, float* partial, exchange_point point, const std::uint32_t* pass,
               cuda_stream stream) const;
 
+  /// The same of what direct() does not allow, over the library, with half as many bytes to exchange: shares and sums
+  /// are rounded as activations are.
+  void reduce(peer_reduce_call call, bf16* partial, cuda_stream stream) const;
+
   /// All rows of the logits on every rank. `gathered` has room for gather_rows rows of every rank; `call.part` may be
   /// read up to rows * padded elements.
   void gather(const logits_gather_call& call, float* gathered, const std::uint32_t* pass, cuda_stream stream) const;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cmath>
 #include <future>
-#include <random>
 #include <thread>
 
 #include <catch2/catch_test_macros.hpp>
@@ -15,6 +14,8 @@
 #include "runtime/model/cuda_decoder.hpp"
 #include "tests/gpu/cuda_pair.hpp"
 #include "tests/gpu/device_array.hpp"
+#include "tests/gpu/small_options.hpp"
+#include "tests/unit/kernels/random_values.hpp"
 #include "tests/unit/runtime/engine/decoder_group.hpp"
 #include "tests/unit/runtime/engine/reference_cases.hpp"
 
@@ -27,23 +28,6 @@ constexpr float meaningful_margin = 0.15F;
 constexpr std::size_t layers = 2;
 const char* const model_names[] = {"qwen3-tiny", "qwen3-tied", "qwen2-tiny", "llama3-tiny"};
 
-std::vector<float> random_values(std::size_t count, unsigned seed) {
-  std::mt19937 random(seed);
-  std::normal_distribution<float> normal;
-  std::vector<float> values(count);
-  for (auto& x : values)
-    x = normal(random);
-  return values;
-}
-
-engine_options small_options() {
-  engine_options options;
-  options.block_tokens = 16;
-  options.kv_blocks = 256;
-  options.batch_tokens_max = 2048;
-  return options;
-}
-
 /// What one rank left of a sum.
 struct summed {
   std::vector<float> residual;
@@ -54,7 +38,7 @@ struct summed {
 summed sum_on_rank(std::size_t rank, cuda_links links, std::size_t rows, std::size_t columns, unsigned passes) {
   const cuda_device device(rank);
   const cuda_tensor_link link(*links.host.tensor, std::move(links.tensor), layers, device.stream());
-  const device_array<float> residual(device, random_values(rows * columns, 100));
+  const device_array<float> residual(device, random_floats(rows * columns, 100));
   const device_array<float> norm_values(device, std::vector<float>(columns, 1));
   const device_array<bf16> norm(device, std::vector<bf16>(columns, to_bf16(0.5F)));
   const device_array<bf16> out(device, rows * columns);
@@ -63,7 +47,7 @@ summed sum_on_rank(std::size_t rank, cuda_links links, std::size_t rows, std::si
     for (std::size_t layer = 0; layer < layers; ++layer) {
       for (const auto where : {exchange_point::kind::attention, exchange_point::kind::feed_forward}) {
         const auto seed = static_cast<unsigned>(1000 * pass + 10 * layer + 2 * static_cast<unsigned>(where) + rank);
-        const device_array<float> partial(device, random_values(rows * columns, seed));
+        const device_array<float> partial(device, random_floats(rows * columns, seed));
         peer_reduce_call call;
         call.residual = residual.get();
         call.rows = rows, call.columns = columns, call.epsilon = 1e-6F;
@@ -162,12 +146,12 @@ TEST_CASE("two devices add up in rank order, by the kernels and by the library, 
   std::vector<summed> got(pair_size);
   run_on_threads(pair_size,
                  [&](std::size_t i) { got[i] = sum_on_rank(i, std::move(links[i]), rows, columns, passes); });
-  auto expected = random_values(rows * columns, 100);
+  auto expected = random_floats(rows * columns, 100);
   for (unsigned pass = 1; pass <= passes; ++pass)
     for (unsigned layer = 0; layer < layers; ++layer)
       for (unsigned where = 1; where <= 2; ++where) {
-        const auto first = random_values(expected.size(), 1000 * pass + 10 * layer + 2 * where);
-        const auto second = random_values(expected.size(), 1000 * pass + 10 * layer + 2 * where + 1);
+        const auto first = random_floats(expected.size(), 1000 * pass + 10 * layer + 2 * where);
+        const auto second = random_floats(expected.size(), 1000 * pass + 10 * layer + 2 * where + 1);
         for (std::size_t i = 0; i < expected.size(); ++i)
           expected[i] += first[i] + second[i];
       }
@@ -184,6 +168,33 @@ TEST_CASE("two devices add up in rank order, by the kernels and by the library, 
   }
 }
 
+TEST_CASE("what many rows add up to is rounded, and the same on both devices") {
+  NEEDS_CUDA_DEVICES(2);
+  if (!nccl_is_available()) SKIP("this build has no NCCL");
+  constexpr std::size_t rows = 300, columns = 1032;
+  const auto before = random_floats(rows * columns, 1);
+  const std::vector<float> share[] = {random_floats(rows * columns, 2), random_floats(rows * columns, 3)};
+  auto links = make_pair_links();
+  std::vector<std::vector<float>> got(pair_size);
+  run_on_threads(pair_size, [&](std::size_t i) {
+    const cuda_device device(i);
+    const cuda_tensor_link link(*links[i].host.tensor, std::move(links[i].tensor), layers, device.stream());
+    const device_array<float> residual(device, before);
+    const device_array<bf16> partial(device, narrowed(share[i]));
+    peer_reduce_call call;
+    call.residual = residual.get();
+    call.rows = rows, call.columns = columns;
+    link.reduce(call, partial.get(), device.stream());
+    got[i] = residual.read();
+    links[i].host.tensor->barrier();
+  });
+  CHECK(got[0] == got[1]);
+  std::vector<double> expected(before.begin(), before.end());
+  for (std::size_t i = 0; i < expected.size(); ++i)
+    expected[i] += share[0][i] + share[1][i];
+  CHECK(greatest_error(got[0], expected) < 5e-3);
+}
+
 TEST_CASE("every rank has all logits of a vocabulary that does not divide") {
   NEEDS_CUDA_DEVICES(2);
   const auto rows = GENERATE(as<std::size_t>(), 1, 5, 150);
@@ -191,7 +202,7 @@ TEST_CASE("every rank has all logits of a vocabulary that does not divide") {
   if (rows * padded > (std::size_t{1} << 20) && !nccl_is_available()) return;
   auto links = make_pair_links();
   std::vector<std::vector<float>> got(pair_size);
-  const auto all = random_values(rows * vocabulary, 5);
+  const auto all = random_floats(rows * vocabulary, 5);
   run_on_threads(pair_size, [&](std::size_t i) {
     const cuda_device device(i);
     const cuda_tensor_link link(*links[i].host.tensor, std::move(links[i].tensor), layers, device.stream());

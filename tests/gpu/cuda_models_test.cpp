@@ -13,6 +13,7 @@
 #include "runtime/model/cuda_decoder.hpp"
 #include "runtime/model/errors.hpp"
 #include "tests/gpu/device_array.hpp"
+#include "tests/gpu/small_options.hpp"
 #include "tests/unit/runtime/engine/decoder_group.hpp"
 #include "tests/unit/runtime/engine/executor_group.hpp"
 #include "tests/unit/runtime/engine/reference_cases.hpp"
@@ -67,14 +68,6 @@ class fed_decoder {
   cuda_step step_;
   engine_sequence sequence_;
 };
-
-engine_options small_options() {
-  engine_options options;
-  options.block_tokens = 16;
-  options.kv_blocks = 256;
-  options.batch_tokens_max = 2048;
-  return options;
-}
 
 }  // namespace
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a CUDA program's device did, as it ran: a library that the driver loads into it (CUDA_INJECTION64_PATH), which
 // writes a line for each kernel and each copy to the file that KERNEL_TRACE names, with the process's number after it:
-// "start end device kind name", times in nanoseconds. With KERNEL_TRACE_GRAPHS=1 a graph is one line: less is disturbed.
-// tools/gpu_profile.sh uses it.
+// "start end device kind name", times in nanoseconds. With KERNEL_TRACE_GRAPHS=1 a graph is one line: less is
+// disturbed. tools/gpu_profile.sh uses it.
 #include <cstdio>
 #include <cstdlib>
 #include <mutex>

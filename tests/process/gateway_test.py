@@ -98,6 +98,8 @@ class Gateway(TestCase):
             self.assertEqual(reply.headers["Content-Type"], "text/plain; version=0.0.4")
             return {name: float(value) for name, value, _ in (x.split() for x in lines if not x.startswith("#"))}
 
+        sampled = 'troupe_tokens_sampled_total{group="g0"}'
+        wait_until(lambda: sampled in figures(), 10, "the group's figures")
         before = figures()
         request(self.node, "POST", "/v1/chat/completions", chat_body())
         after = figures()
@@ -110,7 +112,6 @@ class Gateway(TestCase):
         self.assertEqual(after['troupe_group_serving{group="g0"}'], 1)
         # What the group and the router say comes within a second or so.
         wait_until(lambda: figures()["troupe_router_completed_total"] > before["troupe_router_completed_total"], 10, "")
-        sampled = 'troupe_tokens_sampled_total{group="g0"}'
         wait_until(lambda: figures()[sampled] >= before[sampled] + 12, 10, "tokens of the group")
 
     def test_models_lists_the_one_that_is_served(self):

@@ -13,7 +13,7 @@ TEST_CASE("a buffer is zeroed and as large as asked") {
   for (std::size_t bytes : {std::size_t{1}, std::size_t{5} << 20}) {
     const host_buffer buffer(bytes);
     REQUIRE(buffer.bytes() >= bytes);
-    buffer.populate(0, buffer.bytes());
+    populate(buffer, 0, buffer.bytes());
     CHECK(std::all_of(buffer.data(), buffer.data() + bytes, [](std::byte x) { return x == std::byte{0}; }));
   }
   CHECK(host_buffer(0).data() == nullptr);

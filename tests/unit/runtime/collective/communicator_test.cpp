@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cmath>
 #include <cstring>
+#include <latch>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -300,7 +301,9 @@ TEST_CASE("abort from another thread ends a waiting call here and at the peers, 
 TEST_CASE("a peer that leaves is named at once") {
   const auto kind = GENERATE(from_range(all_kinds()));
   CAPTURE(kind);
+  std::latch joined(2);
   const auto errors = run_ranks(options_for(kind, 2), [&](communicator& c) {
+    joined.arrive_and_wait();
     if (c.rank() == 0) c.barrier();
   });
   CHECK_THAT(errors[0], ContainsSubstring("rank 1") && ContainsSubstring("left"));

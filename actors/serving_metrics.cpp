@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "apps/gateway/serving_metrics.hpp"
+#include "actors/serving_metrics.hpp"
 
 #include <array>
 #include <string_view>
