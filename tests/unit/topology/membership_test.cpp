@@ -12,6 +12,17 @@ using Catch::Matchers::ContainsSubstring;
 
 using rehearsal = membership_rehearsal;
 
+namespace {
+
+/// The next topology actor of the same cluster.
+membership successor(const rehearsal& test) {
+  auto options = rehearsal::usual();
+  options.generation = 6;
+  return {test.file, options, test.now};
+}
+
+}  // namespace
+
 TEST_CASE("a group serves once all ranks are present and have loaded, with the least blocks of its ranks") {
   rehearsal test;
   CHECK(test.group().phase == group_phase::gathering);
@@ -217,9 +228,7 @@ TEST_CASE("a topology actor that was started again lets groups that serve go on 
   rehearsal test;
   test.settle();
   auto epoch = test.group().epoch;
-  auto options = rehearsal::usual();
-  options.generation = 6;
-  membership restarted{test.file, options, test.now};
+  auto restarted = successor(test);
   restarted.observe(test.nodes.at("a"), test.now);
   restarted.advance(test.now);
   CHECK(restarted.view().groups.front().epoch == 0);  // nobody is told to end anything yet
@@ -234,9 +243,7 @@ TEST_CASE("what is left of a group that served before the topology actor is ende
   rehearsal test;
   test.settle();
   auto epoch = test.group().epoch;
-  auto options = rehearsal::usual();
-  options.generation = 6;
-  membership restarted{test.file, options, test.now};
+  auto restarted = successor(test);
   rehearsal::start_again(test.rank("a"));
   for (auto wait : {0s, 3s}) {
     test.now += wait;
@@ -252,10 +259,8 @@ TEST_CASE("an epoch that a node knows to be over is not taken up again by the ne
   rehearsal test;
   test.settle();
   auto epoch = test.group().epoch;
-  auto options = rehearsal::usual();
-  options.generation = 6;
   for (bool late : {false, true}) {
-    membership restarted{test.file, options, test.now};
+    auto restarted = successor(test);
     test.nodes.at("b").heard.clear();
     if (late) {  // all that can be known says that the epoch goes on, until somebody is told what was said before
       for (const auto& [name, node] : test.nodes)
@@ -277,9 +282,7 @@ TEST_CASE("a rank that has failed in an epoch of an earlier topology actor ends 
   rehearsal test;
   test.settle();
   auto epoch = test.group().epoch;
-  auto options = rehearsal::usual();
-  options.generation = 6;
-  membership restarted{test.file, options, test.now};
+  auto restarted = successor(test);
   auto& failed = test.nodes.at("b").ranks.front();
   failed.phase = rank_phase::failed;
   failed.cause = loss_cause::crashed;
@@ -300,9 +303,7 @@ TEST_CASE("an epoch is not taken up while a later one may go on where nobody has
   rehearsal test{file};
   test.settle();
   REQUIRE(test.group().members.front().node == "a");
-  auto options = rehearsal::usual();
-  options.generation = 6;
-  membership restarted{test.file, options, test.now};
+  auto restarted = successor(test);
   for (int passed = 0; passed <= 1300; passed += 100) {
     restarted.observe(test.nodes.at("a"), test.now);
     restarted.advance(test.now);
@@ -332,9 +333,7 @@ TEST_CASE("a new topology actor learns from the nodes that a group has served") 
     file.groups.front().ranks = {{"a", {}}};
     file.spares = {{"b", {}}};
     rehearsal test{file};
-    auto options = rehearsal::usual();
-    options.generation = 6;
-    membership restarted{test.file, options, test.now};
+    auto restarted = successor(test);
     auto& b = test.nodes.at("b");
     b.heard = {{"g0", make_epoch(5, 1), served}};
     auto later = [&](std::chrono::seconds wait) {
