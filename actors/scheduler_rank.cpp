@@ -223,16 +223,19 @@ void scheduler_rank::on_lease(const hold_lease& message) {
   if (fence_.judge({message.cluster, message.epoch.value}) == verdict::current) take_lease(message.until_ns);
 }
 
-/// With a lease again, what was held goes on where it stopped.
+/// With a lease again, what was held goes on where it stopped. Requests may have come before the first one.
 void scheduler_rank::take_lease(std::int64_t until_ns) {
   auto until = from_nanoseconds(until_ns);
   if (until <= lease_until_) return;
-  const bool paused = lease_until_ != caf::actor_clock::time_point{} && !leased();
+  const bool first = lease_until_ == caf::actor_clock::time_point{};
+  const bool waited = !leased();
   lease_until_ = until;
-  if (!paused || !leased()) return;
-  ++statistics_.lease_pauses;
-  spdlog::warn("lease-returned group={} rank={} epoch={} held={}", state_.group, state_.rank, epoch_text(view_.epoch),
-               held_.size());
+  if (!waited || !leased()) return;
+  if (!first) {
+    ++statistics_.lease_pauses;
+    spdlog::warn("lease-returned group={} rank={} epoch={} held={}", state_.group, state_.rank, epoch_text(view_.epoch),
+                 held_.size());
+  }
   for (auto& message : std::exchange(held_, {})) {
     if (auto* plan = std::get_if<step_plan>(&message))
       run_plan(*plan);
