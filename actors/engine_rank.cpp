@@ -28,7 +28,8 @@ engine_rank_actor::behavior_type engine_rank::make_behavior() {
   });
   return {
       [this](const group_view& view) { on_group(view); },
-      [this](const step_plan& plan) { on_plan(plan); },
+      [this](step_plan& plan) { on_plan(plan); },
+      [this](caf::tick_atom) { on_tick(); },
   };
 }
 
@@ -39,12 +40,39 @@ void engine_rank::on_group(const group_view& view) {
   self_->send(scheduler, engine_started{epoch{view.epoch}, report, view.cluster});
 }
 
-void engine_rank::on_plan(const step_plan& plan) {
+void engine_rank::on_plan(step_plan& plan) {
   if (!executor_) throw std::logic_error(fmt::format("step {} came before the engine had joined a group", plan.step));
-  auto scheduler = caf::actor_cast<scheduler_rank_actor>(self_->current_sender());
-  auto result = executor_->run(plan);
-  result.cluster = plan.cluster;
-  self_->send(scheduler, std::move(result));
+  scheduler_ = caf::actor_cast<scheduler_rank_actor>(self_->current_sender());
+  waiting_.push_back(std::move(plan));
+  advance();
+}
+
+void engine_rank::on_tick() {
+  ticking_ = false;
+  advance();
+}
+
+/// Begins what may begin and tells what has ended. A step that has ended makes room for one that waits.
+void engine_rank::advance() {
+  bool moved = true;
+  while (moved) {
+    moved = false;
+    if (!waiting_.empty() && begun_.size() < steps_begun_max) {
+      executor_->begin(waiting_.front());
+      begun_.push_back(waiting_.front().cluster);
+      waiting_.pop_front();
+      moved = true;
+    }
+    if (auto result = executor_->poll()) {
+      result->cluster = begun_.front();
+      begun_.pop_front();
+      self_->send(scheduler_, std::move(*result));
+      moved = true;
+    }
+  }
+  if (begun_.empty() || ticking_) return;
+  ticking_ = true;
+  self_->send(self_, caf::tick_atom_v);
 }
 
 }  // namespace troupe

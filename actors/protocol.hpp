@@ -134,7 +134,9 @@ using engine_rank_actor = caf::typed_actor<
     // Joins the communicators of an epoch and loads the shard; engine_started follows. It ends when it cannot.
     caf::result<void>(group_view),
     // Runs a step; step_result follows. It ends when it cannot.
-    caf::result<void>(step_plan)>;
+    caf::result<void>(step_plan),
+    // From itself while steps are under way.
+    caf::result<void>(caf::tick_atom)>;
 
 /// A rank as it sees itself, told to its node again and again.
 struct rank_reported {

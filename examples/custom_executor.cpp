@@ -33,7 +33,7 @@ constexpr std::uint32_t block_tokens = 16;
 
 /// Says a prompt backwards. What a sequence holds is a function of the plans so far, and sequence_table keeps it, so
 /// that a sequence that moves here from elsewhere, tokens and all, goes on where it was.
-class backwards_executor final : public executor {
+class backwards_executor final : public blocking_executor {
  public:
   explicit backwards_executor(const model_config& config)
       : end_(config.eos_ids.front()),
@@ -44,7 +44,11 @@ class backwards_executor final : public executor {
     return {0, 0, blocks, block_tokens};  // the scheduler plans with these blocks, whatever they hold
   }
 
-  step_result run(const step_plan& plan) override {
+  bool samples() const override { return true; }  // the group has one rank
+  void abort() noexcept override { aborted_.store(true); }
+
+ private:
+  step_result compute(const step_plan& plan) override {
     if (aborted_.load()) throw std::runtime_error("the executor was aborted");
     step_result result{plan.epoch, plan.step, {}, 0};
     for (const auto& entry : sequences_.apply(plan)) {  // throws for a plan that contradicts earlier ones
@@ -57,10 +61,6 @@ class backwards_executor final : public executor {
     return result;
   }
 
-  bool samples() const override { return true; }  // the group has one rank
-  void abort() noexcept override { aborted_.store(true); }
-
- private:
   token_id next_token(const engine_sequence& sequence) const {
     const auto answered = sequence.tokens.size() - sequence.prompt_tokens;
     return answered < sequence.prompt_tokens ? sequence.tokens[sequence.prompt_tokens - 1 - answered] : end_;

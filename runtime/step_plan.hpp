@@ -68,7 +68,7 @@ struct step_result {
   troupe::epoch epoch;
   std::uint64_t step = 0;
   std::vector<sampled_token> sampled;
-  std::uint64_t busy_us = 0;  ///< time inside executor::run
+  std::uint64_t busy_us = 0;  ///< time that the engine was at this step
   std::uint64_t cluster = 0;  ///< of the plan
 };
 

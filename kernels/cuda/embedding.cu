@@ -9,10 +9,11 @@ namespace {
 
 /// One block a row; a thread widens 8 elements at a time.
 __global__ void embedding_kernel(const bf16* table, std::int32_t first_token, std::int32_t table_rows, int columns,
-                                 const std::int32_t* tokens, float* out) {
+                                 const std::int32_t* tokens, const std::int32_t* chosen, float* out) {
   allow_next_kernel();
   wait_for_input();
-  const auto index = tokens[blockIdx.x] - first_token;
+  const auto token = tokens[blockIdx.x];
+  const auto index = (token < 0 ? chosen[-1 - token] : token) - first_token;
   auto* to = out + std::size_t{blockIdx.x} * columns;
   const bool present = index >= 0 && index < table_rows;
   const auto* from = table + std::size_t{static_cast<std::uint32_t>(present ? index : 0)} * columns;
@@ -28,10 +29,11 @@ __global__ void embedding_kernel(const bf16* table, std::int32_t first_token, st
 }  // namespace
 
 void embedding_cuda(const bf16* table, std::int32_t first_token, std::size_t table_rows, std::size_t columns,
-                    const std::int32_t* tokens, std::size_t rows, float* out, cuda_stream stream) {
+                    const std::int32_t* tokens, const std::int32_t* chosen, std::size_t rows, float* out,
+                    cuda_stream stream) {
   if (rows == 0) return;
   launch("embedding", embedding_kernel, static_cast<unsigned>(rows), 128, 0, stream, table, first_token,
-         static_cast<std::int32_t>(table_rows), static_cast<int>(columns), tokens, out);
+         static_cast<std::int32_t>(table_rows), static_cast<int>(columns), tokens, chosen, out);
 }
 
 }  // namespace troupe

@@ -136,7 +136,7 @@ __device__ std::int32_t draw_from_chunks(const float* row, int vocabulary, const
 /// One block a row: the outcome's token.
 __global__ void __launch_bounds__(select_threads)
     choose_kernel(const float* logits, int vocabulary, const sampling_row* params, const chunk_summary* summaries,
-                  int chunks, sampling_outcome* outcomes) {
+                  int chunks, sampling_outcome* outcomes, std::int32_t* chosen) {
   __shared__ select_scratch scratch;
   __shared__ best_logit best_scratch[select_threads / 32];
   allow_next_kernel();
@@ -155,7 +155,7 @@ __global__ void __launch_bounds__(select_threads)
     token = limited ? draw_limited(row, vocabulary, how, weigh, uniform, scratch)
                     : draw_from_chunks(row, vocabulary, of_row, chunks, weigh, uniform, scratch);
   }
-  if (threadIdx.x == 0) outcomes[blockIdx.x].token = token;
+  if (threadIdx.x == 0) outcomes[blockIdx.x].token = chosen[blockIdx.x] = token;
 }
 
 /// One block a row: log-probabilities of the raw logits, for rows that ask.
@@ -214,7 +214,7 @@ void sample_cuda(const sampling_call& call, const sampling_needs& needs, cuda_st
     launch("weigh_logits", weigh_kernel, dim3(chunks, rows), chunk_threads, 0, stream, call.logits, vocabulary,
            call.params, summaries);
   launch("choose_token", choose_kernel, rows, select_threads, 0, stream, call.logits, vocabulary, call.params,
-         summaries, static_cast<int>(chunks), call.outcomes);
+         summaries, static_cast<int>(chunks), call.outcomes, call.chosen);
   if (needs.adjusted)
     launch("restore_logits", restore_kernel, rows, 256, 0, stream, call.logits, std::int64_t{vocabulary}, call.params,
            call.adjustments);

@@ -52,6 +52,7 @@ struct sampling_call {
   const sampling_row* params;  ///< [rows]
   logit_adjustment* adjustments;
   sampling_outcome* outcomes;  ///< [rows]
+  std::int32_t* chosen;        ///< [rows], the outcomes' tokens once more, for embedding_cuda
   void* workspace;             ///< sampling_workspace_bytes(rows, vocabulary)
 };
 

@@ -21,7 +21,7 @@ load_report checked_executor::load(const load_progress& progress) {
   return report;
 }
 
-step_result checked_executor::run(const step_plan& plan) {
+step_result checked_executor::compute(const step_plan& plan) {
   auto result = trusted_->run(plan);
   const auto other = tested_->run(plan);
   if (result.sampled.size() != other.sampled.size())

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cassert>
 #include <chrono>
+#include <deque>
 #include <map>
 #include <optional>
 #include <thread>
@@ -80,7 +81,8 @@ class lap_clock {
 
 /// One rank of a tensor-parallel group, on one device. Decode batches run as graphs, captured while loading. All ranks
 /// have all logits and sample for themselves, so no step waits for another rank's host; the first one's tokens are
-/// told.
+/// told. What a step samples stays on the device for the next one, which is enqueued while the first is under way:
+/// until the host has learned it, the sequence has -1 - row in its place.
 class cuda_executor final : public executor {
  public:
   cuda_executor(model source, const shard& part, cuda_links links, engine_options options, std::size_t index)
@@ -93,18 +95,32 @@ class cuda_executor final : public executor {
   ~cuda_executor() override;
 
   load_report load(const load_progress& progress) override;
-  step_result run(const step_plan& plan) override;
+  void begin(const step_plan& plan) override;
+  std::optional<step_result> poll() override;
   bool samples() const override { return part_.tensor_rank == 0 && part_.last_stage(); }
   void abort() noexcept override;
 
  private:
+  using clock = std::chrono::steady_clock;
+  /// A step that is under way, in a place of its own among those that may be.
+  struct begun_step {
+    troupe::epoch epoch;
+    std::uint64_t step = 0;
+    std::vector<std::size_t> sampled_order;  ///< as cuda_step's
+    clock::time_point begun;
+    const cuda_event* done = nullptr;
+  };
+
   cuda_decoder_limits plan_memory() const;
   cuda_step_limits step_limits() const;
-  void enqueue_forward(const std::vector<applied_entry>& entries);
-  std::vector<sampled_token> take_sampled(const std::vector<applied_entry>& entries);
+  bool needs_the_one_before(const std::vector<applied_entry>& entries) const;
+  void enqueue(const std::vector<applied_entry>& entries);
+  void await_sampled();
+  step_result end_oldest();
+  std::vector<sampled_token> take_sampled(const begun_step& step);
+  bool has_come_to(const cuda_event& point, clock::time_point since);
   void tune();
   void capture_graphs();
-  void wait();
   [[noreturn]] void give_up() const;
   bool waits_for_others() const { return link_ || links_.pipeline; }
   void tell(const std::string& line) const {
@@ -124,7 +140,11 @@ class cuda_executor final : public executor {
   std::optional<sequence_table> sequences_;
   cuda_step step_;
   cuda_sampler sampler_;
-  cuda_event done_;
+  std::array<cuda_event, steps_begun_max> done_;
+  std::deque<begun_step> begun_;              ///< oldest first
+  std::optional<step_result> ended_;          ///< of a step that the next one had to wait for; not given out
+  clock::time_point last_end_;                ///< of a step
+  clock::time_point watched_;                 ///< when progress was last told and the other ranks looked at
   std::map<std::size_t, cuda_graph> graphs_;  // by size of batch
 };
 
@@ -223,39 +243,75 @@ load_report cuda_executor::load(const load_progress& progress) {
           static_cast<std::uint32_t>(limits.blocks), static_cast<std::uint32_t>(options_.block_tokens)};
 }
 
-step_result cuda_executor::run(const step_plan& plan) {
-  assert(decoder_ && "load comes before run");
-  const profiler_range range("step");
-  const auto start = std::chrono::steady_clock::now();
+void cuda_executor::begin(const step_plan& plan) {
+  assert(decoder_ && "load comes before begin");
+  assert(begun_.size() + (ended_ ? 1 : 0) < steps_begun_max);
+  const profiler_range range("begin");
   if (stop_.load()) throw collective_error("the executor was aborted");
   device_.make_current();
+  const auto begun = clock::now();
   const auto& entries = sequences_->apply(plan);
-  enqueue_forward(entries);
-  step_result result{plan.epoch, plan.step, {}, 0};
+  if (!begun_.empty() && needs_the_one_before(entries)) ended_ = end_oldest();
+  enqueue(entries);
+  auto& done = done_[plan.step % done_.size()];
+  done.record(device_.stream());
+  begun_.push_back({plan.epoch, plan.step, step_.sampled_order(), begun, &done});
+  if (part_.stages == 1) await_sampled();
+}
+
+/// What the host must know before it can enqueue these entries; or it is time for the group to number passes anew.
+bool cuda_executor::needs_the_one_before(const std::vector<applied_entry>& entries) const {
+  return (link_ && step_.pass() >= link_->passes_max()) ||
+         std::any_of(entries.begin(), entries.end(),
+                     [](const applied_entry& x) { return x.sample && adjusts_logits(x.sequence->sampling); });
+}
+
+/// The next step feeds what this one samples, wherever it is told so.
+void cuda_executor::await_sampled() {
+  token_id row = 0;
+  for (auto* sequence : step_.sampled())
+    sequence->sampled = -1 - row++;
+}
+
+std::optional<step_result> cuda_executor::poll() {
+  if (ended_) return std::exchange(ended_, std::nullopt);
+  if (begun_.empty()) return std::nullopt;
+  const auto& oldest = begun_.front();
+  if (!has_come_to(*oldest.done, std::max(oldest.begun, last_end_))) return std::nullopt;
+  return end_oldest();
+}
+
+/// Waits for it.
+step_result cuda_executor::end_oldest() {
+  const profiler_range range("end");
+  const auto step = std::move(begun_.front());
+  const auto since = std::max(step.begun, last_end_);
+  while (!has_come_to(*step.done, since)) {
+  }
+  begun_.pop_front();
+  step_result result{step.epoch, step.step, {}, 0};
   if (part_.last_stage()) {
-    auto sampled = take_sampled(entries);
+    auto sampled = take_sampled(step);
     if (samples()) result.sampled = std::move(sampled);
   }
-  const auto busy = std::chrono::steady_clock::now() - start;
-  result.busy_us = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(busy).count());
+  last_end_ = clock::now();
+  result.busy_us =
+      static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(last_end_ - since).count());
   return result;
 }
 
-/// In the order of the plan's sampling entries. With one stage they are what the next step feeds where it is told so.
-std::vector<sampled_token> cuda_executor::take_sampled(const std::vector<applied_entry>& entries) {
-  auto sampled = sampler_.take(step_.sampled());
+/// In the order of the plan's sampling entries.
+std::vector<sampled_token> cuda_executor::take_sampled(const begun_step& step) {
+  auto sampled = sampler_.take();
   std::vector<sampled_token> in_order(sampled.size());
-  for (std::size_t i = 0; i < sampled.size(); ++i)
-    in_order[step_.sampled_order()[i]] = std::move(sampled[i]);
-  auto token = in_order.begin();
-  if (part_.stages == 1)
-    for (const auto& entry : entries)
-      if (entry.sample) entry.sequence->sampled = (token++)->token;
+  for (std::size_t i = 0; i < sampled.size(); ++i) {
+    if (part_.stages == 1) sequences_->learn(sampled[i].sequence, sampled[i].position, sampled[i].token);
+    in_order[step.sampled_order[i]] = std::move(sampled[i]);
+  }
   return in_order;
 }
 
-/// Ends when the step's tokens are on the host.
-void cuda_executor::enqueue_forward(const std::vector<applied_entry>& entries) {
+void cuda_executor::enqueue(const std::vector<applied_entry>& entries) {
   const bool decodes =
       std::all_of(entries.begin(), entries.end(), [](const applied_entry& x) { return x.tokens == 1 && x.sample; });
   const auto size = std::lower_bound(graph_sizes.begin(), graph_sizes.end(), entries.size());
@@ -274,8 +330,7 @@ void cuda_executor::enqueue_forward(const std::vector<applied_entry>& entries) {
     graph->second.launch(device_.stream());
   else
     decoder_->enqueue(step_.batch(), device_.stream());
-  if (part_.last_stage()) sampler_.enqueue(decoder_->logits(), device_.stream());
-  wait();
+  if (part_.last_stage()) sampler_.enqueue(decoder_->logits(), step_.chosen(), device_.stream());
 }
 
 /// Choosing algorithms by time takes longer than anything else in a start, so the choices are kept.
@@ -299,31 +354,29 @@ void cuda_executor::capture_graphs() {
     step_.fill({}, size);
     step_.upload(stream);
     decoder_->enqueue(step_.batch(), stream);
-    wait();
+    done_.front().record(stream);
+    const auto since = clock::now();
+    while (!has_come_to(done_.front(), since)) {
+    }
     graphs_.emplace(size, cuda_graph::capture(stream, [&] { decoder_->enqueue(step_.batch(), stream); }));
   }
 }
 
 /// Looks, rather than blocks: an abort must get through, and a device that hangs must be noticed. The other ranks are
 /// watched by others, so waiting for them is progress until the deadline.
-void cuda_executor::wait() {
-  using clock = std::chrono::steady_clock;
-  const profiler_range range("wait");
-  done_.record(device_.stream());
-  const auto begin = clock::now();
-  auto told = begin;
-  while (!done_.done()) {
-    if (stop_.load(std::memory_order_relaxed)) throw collective_error("the step was aborted");
-    const auto now = clock::now();
-    if (now - begin > links_.deadline) give_up();
-    if (waits_for_others() && now - told > std::chrono::milliseconds(10)) {
-      if (options_.progress) options_.progress->advance();
-      if (link_) link_->check();
-      if (links_.pipeline) links_.pipeline->check();
-      told = now;
-    }
-    std::this_thread::yield();
+bool cuda_executor::has_come_to(const cuda_event& point, clock::time_point since) {
+  if (point.done()) return true;
+  if (stop_.load(std::memory_order_relaxed)) throw collective_error("the step was aborted");
+  const auto now = clock::now();
+  if (now - since > links_.deadline) give_up();
+  if (waits_for_others() && now - std::max(since, watched_) > std::chrono::milliseconds(10)) {
+    if (options_.progress) options_.progress->advance();
+    if (link_) link_->check();
+    if (links_.pipeline) links_.pipeline->check();
+    watched_ = now;
   }
+  std::this_thread::yield();
+  return false;
 }
 
 void cuda_executor::give_up() const {

@@ -2,6 +2,7 @@
 #include "runtime/engine/cuda_sampler.hpp"
 
 #include <algorithm>
+#include <cassert>
 #include <map>
 
 #include "kernels/cuda/cuda_device.hpp"
@@ -57,16 +58,24 @@ sampling_row row_of(const engine_sequence& sequence) {
 
 }  // namespace
 
+bool adjusts_logits(const sampling_params& how) {
+  return !how.logit_bias.empty() || how.repetition_penalty != 1.0F || how.presence_penalty != 0.0F ||
+         how.frequency_penalty != 0.0F;
+}
+
 std::size_t cuda_sampler::bytes_for(std::size_t rows_max, std::size_t vocabulary) {
   return rows_max * (sizeof(sampling_row) + sizeof(sampling_outcome)) + sampling_workspace_bytes(rows_max, vocabulary);
 }
 
 cuda_sampler::cuda_sampler(std::size_t rows_max, std::size_t vocabulary)
     : vocabulary_(vocabulary),
-      host_params_(rows_max * sizeof(sampling_row)),
-      outcomes_(rows_max * sizeof(sampling_outcome)),
       params_(rows_max * sizeof(sampling_row)),
-      workspace_(sampling_workspace_bytes(rows_max, vocabulary)) {}
+      workspace_(sampling_workspace_bytes(rows_max, vocabulary)) {
+  for (auto& each : exchanges_) {
+    each.params = pinned_buffer(rows_max * sizeof(sampling_row));
+    each.outcomes = pinned_buffer(rows_max * sizeof(sampling_outcome));
+  }
+}
 
 void cuda_sampler::make_room(std::size_t adjustments) {
   const auto bytes = adjustments * sizeof(logit_adjustment);
@@ -75,56 +84,65 @@ void cuda_sampler::make_room(std::size_t adjustments) {
   adjustments_ = device_buffer(2 * bytes);
 }
 
-void cuda_sampler::upload(const std::vector<const engine_sequence*>& sequences, cuda_stream stream) {
-  rows_ = sequences.size();
-  sampling_needs needs;
+void cuda_sampler::upload(const std::vector<engine_sequence*>& sequences, cuda_stream stream) {
+  assert(begun_ < exchanges_.size());
+  ++begun_;
+  auto& choice = newest();
+  choice.rows.clear();
+  choice.needs = {};
   std::vector<logit_adjustment> adjustments;
-  auto* rows = host_params_.as<sampling_row>();
+  auto* rows = choice.params.as<sampling_row>();
   for (std::size_t i = 0; i < sequences.size(); ++i) {
     rows[i] = row_of(*sequences[i]);
-    needs.random |= rows[i].temperature != 0.0F;
-    needs.logprobs |= rows[i].logprobs >= 0;
+    choice.rows.push_back({sequences[i]->id, rows[i].position, rows[i].logprobs});
+    choice.needs.random |= rows[i].temperature != 0.0F;
+    choice.needs.logprobs |= rows[i].logprobs >= 0;
     const auto changes = adjustments_of(*sequences[i]);
     rows[i].first_adjustment = static_cast<std::uint32_t>(adjustments.size());
     rows[i].adjustments = static_cast<std::uint32_t>(changes.size());
     adjustments.insert(adjustments.end(), changes.begin(), changes.end());
   }
-  needs.adjusted = !adjustments.empty();
+  choice.needs.adjusted = !adjustments.empty();
   make_room(adjustments.size());
   std::copy(adjustments.begin(), adjustments.end(), host_adjustments_.as<logit_adjustment>());
   copy_to_device(params_.data(), rows, sequences.size() * sizeof(sampling_row), stream);
   copy_to_device(adjustments_.data(), host_adjustments_.data(), adjustments.size() * sizeof(logit_adjustment), stream);
-  needs_ = needs;
 }
 
-void cuda_sampler::enqueue(float* logits, cuda_stream stream) {
+void cuda_sampler::enqueue(float* logits, std::int32_t* chosen, cuda_stream stream) {
+  const auto& choice = newest();
   sample_cuda({.logits = logits,
-               .rows = rows_,
+               .rows = choice.rows.size(),
                .vocabulary = vocabulary_,
                .params = params_.as<sampling_row>(),
                .adjustments = adjustments_.as<logit_adjustment>(),
-               .outcomes = outcomes_.as<sampling_outcome>(),
+               .outcomes = choice.outcomes.as<sampling_outcome>(),
+               .chosen = chosen,
                .workspace = workspace_.data()},
-              needs_, stream);
+              choice.needs, stream);
 }
 
-std::vector<sampled_token> cuda_sampler::take(const std::vector<const engine_sequence*>& sequences) const {
+std::vector<sampled_token> cuda_sampler::take() {
+  assert(begun_ > 0);
+  const auto& choice = exchanges_[taken_ % exchanges_.size()];
   std::vector<sampled_token> result;
-  for (std::size_t i = 0; i < sequences.size(); ++i) {
-    const auto& outcome = outcomes_.as<sampling_outcome>()[i];
+  for (std::size_t i = 0; i < choice.rows.size(); ++i) {
+    const auto& outcome = choice.outcomes.as<sampling_outcome>()[i];
     if (outcome.token < 0 || static_cast<std::size_t>(outcome.token) >= vocabulary_)
       throw engine_error("the model's output is not finite: its weights or this device are damaged");
+    const auto& [sequence, position, asked] = choice.rows[i];
     sampled_token token;
-    token.sequence = sequences[i]->id;
-    token.position = static_cast<std::uint32_t>(sequences[i]->tokens.size());
+    token.sequence = sequence;
+    token.position = position;
     token.token = outcome.token;
-    const auto asked = sequences[i]->sampling.logprobs;
     if (asked >= 0) token.logprob = outcome.logprob;
     const auto top = std::min<std::size_t>({static_cast<std::size_t>(std::max(asked, 0)), logprobs_max, vocabulary_});
     for (std::size_t k = 0; k < top; ++k)
       token.top.push_back({outcome.top_token[k], outcome.top_logprob[k]});
     result.push_back(std::move(token));
   }
+  ++taken_;
+  --begun_;
   return result;
 }
 

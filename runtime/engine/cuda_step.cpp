@@ -39,7 +39,7 @@ cuda_step::offsets::offsets(const counts& n)
       tiles((sampled_row + n.samples + 1) / 2 * 2),
       table(tiles + 2 * n.tiles) {}
 
-std::size_t cuda_step::bytes_for(const cuda_step_limits& limits) {
+std::size_t cuda_step::description_bytes(const cuda_step_limits& limits) {
   const auto n = limits.batch_tokens;
   const auto each = (limits.positions + limits.block_tokens - 1) / limits.block_tokens;
   // Tiles are cut from each sequence, so there is one more of them than whole tiles for every sequence.
@@ -47,8 +47,15 @@ std::size_t cuda_step::bytes_for(const cuda_step_limits& limits) {
   return (offsets(most).table + std::min(n * each, table_entries_max)) * sizeof(std::int32_t);
 }
 
+std::size_t cuda_step::bytes_for(const cuda_step_limits& limits) {
+  return description_bytes(limits) + limits.batch_tokens * sizeof(std::int32_t);
+}
+
 cuda_step::cuda_step(const cuda_step_limits& limits)
-    : limits_(limits), host_(bytes_for(limits)), device_(bytes_for(limits)) {}
+    : limits_(limits),
+      host_{pinned_buffer(description_bytes(limits)), pinned_buffer(description_bytes(limits))},
+      device_(description_bytes(limits)),
+      chosen_(limits.batch_tokens * sizeof(std::int32_t)) {}
 
 void cuda_step::count(const std::vector<applied_entry>& entries, std::size_t padded_to) {
   total_ = {};
@@ -71,10 +78,11 @@ void cuda_step::count(const std::vector<applied_entry>& entries, std::size_t pad
 void cuda_step::fill(const std::vector<applied_entry>& entries, std::size_t padded_to) {
   count(entries, padded_to);
   const auto bytes = (offsets(total_).table + table_entries_) * sizeof(std::int32_t);
-  if (bytes > host_.bytes())
+  turn_ = 1 - turn_;
+  if (bytes > device_.bytes())
     throw engine_error(fmt::format("the block tables of {} sequences have {} entries; {} fit", total_.sequences,
-                                   table_entries_, host_.bytes() / sizeof(std::int32_t) - offsets(total_).table));
-  host_.as<std::uint32_t>()[offsets(total_).pass] = ++pass_;
+                                   table_entries_, device_.bytes() / sizeof(std::int32_t) - offsets(total_).table));
+  host_[turn_].as<std::uint32_t>()[offsets(total_).pass] = ++pass_;
   used_ = {};
   table_entries_ = 0;
   sampled_.clear();
@@ -97,7 +105,7 @@ void cuda_step::fill(const std::vector<applied_entry>& entries, std::size_t padd
 
 void cuda_step::add(const applied_entry& entry) {
   const offsets at(total_);
-  auto* words = host_.as<std::int32_t>();
+  auto* words = host_[turn_].as<std::int32_t>();
   const auto& sequence = *entry.sequence;
   const auto first_row = used_.tokens;
   for (std::size_t position = entry.position; position < entry.position + entry.tokens; ++position) {
@@ -126,7 +134,7 @@ void cuda_step::add(const applied_entry& entry) {
 
 void cuda_step::pad(std::size_t rows) {
   const offsets at(total_);
-  auto* words = host_.as<std::int32_t>();
+  auto* words = host_[turn_].as<std::int32_t>();
   for (auto row = used_.tokens; row < rows; ++row) {
     words[at.tokens + row] = 0;
     words[at.positions + row] = 0;
@@ -140,7 +148,8 @@ void cuda_step::pad(std::size_t rows) {
 }
 
 void cuda_step::upload(cuda_stream stream) const {
-  copy_to_device(device_.data(), host_.data(), (offsets(total_).table + table_entries_) * sizeof(std::int32_t), stream);
+  copy_to_device(device_.data(), host_[turn_].data(), (offsets(total_).table + table_entries_) * sizeof(std::int32_t),
+                 stream);
 }
 
 cuda_batch cuda_step::batch() const {
@@ -150,6 +159,7 @@ cuda_batch cuda_step::batch() const {
   batch.tokens = total_.tokens;
   batch.pass = device_.as<std::uint32_t>() + at.pass;
   batch.token_ids = words + at.tokens;
+  batch.chosen = chosen_.as<std::int32_t>();
   batch.positions = words + at.positions;
   batch.slots = words + at.slots;
   batch.single_sequences = total_.singles;

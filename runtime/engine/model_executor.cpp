@@ -80,7 +80,7 @@ load_report model_executor::load(const load_progress& progress) {
           static_cast<std::uint32_t>(options_.block_tokens)};
 }
 
-step_result model_executor::run(const step_plan& plan) {
+step_result model_executor::compute(const step_plan& plan) {
   assert(decoder_ && "load comes before run");
   const auto start = std::chrono::steady_clock::now();
   if (stop_.load()) throw collective_error("the executor was aborted");

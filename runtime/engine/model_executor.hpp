@@ -21,7 +21,7 @@ namespace troupe {
 
 /// One shard of a model on the CPU. The last stage's tensor rank 0 samples; with one stage it tells the other tensor
 /// ranks what it sampled, so that plans may say feed_sampled.
-class model_executor final : public executor {
+class model_executor final : public blocking_executor {
  public:
   /// `links` may be null where this rank is alone. Throws config_error when the model cannot be split so or an option
   /// is out of range, std::invalid_argument for an instruction set that is not available.
@@ -29,7 +29,6 @@ class model_executor final : public executor {
   ~model_executor() override;
 
   load_report load(const load_progress& progress) override;
-  step_result run(const step_plan& plan) override;
   bool samples() const override { return part_.last_stage() && part_.tensor_rank == 0; }
   void abort() noexcept override;
 
@@ -43,6 +42,7 @@ class model_executor final : public executor {
   const kv_memory& cache() const { return cache_; }
 
  private:
+  step_result compute(const step_plan& plan) override;
   void check_options() const;
   void fill_batch(const std::vector<applied_entry>& entries);
   std::vector<sampled_token> sample(const std::vector<applied_entry>& entries);

@@ -25,7 +25,7 @@ load_report scripted_executor::load(const load_progress& progress) {
   return {0, 0, options_.blocks, options_.block_tokens};
 }
 
-step_result scripted_executor::run(const step_plan& plan) {
+step_result scripted_executor::compute(const step_plan& plan) {
   if (options_.before_step) options_.before_step(plan);
   if (stop_.load()) throw collective_error("the executor was aborted");
   if (plan.step == options_.fail_at_step) throw collective_error("the script says that this step fails");

@@ -21,20 +21,19 @@ struct scripted_options {
   std::size_t batch_tokens_max = 8192;
   bool samples = true;              ///< this rank's results carry the tokens
   bool salt_with_epoch = false;     ///< another epoch gives other tokens, so that a mixture of epochs is seen
-  std::uint64_t fail_at_step = 0;   ///< run throws collective_error; 0: never
-  std::uint64_t wrong_at_step = 0;  ///< run's first token is off by one; 0: never
+  std::uint64_t fail_at_step = 0;   ///< this step throws collective_error; 0: never
+  std::uint64_t wrong_at_step = 0;  ///< its first token is off by one; 0: never
   std::function<void(const step_plan&)> before_step;  ///< to delay, block or throw; may be empty
   std::shared_ptr<progress_counter> progress{};       ///< advanced by every step; may be null
 };
 
 /// An executor without a model: the token after a sequence is a hash of everything fed to it, so every rank, batch and
 /// resumption gives the same one. Checks plans as the real one does. `logprob` and `top` stay empty.
-class scripted_executor final : public executor {
+class scripted_executor final : public blocking_executor {
  public:
   explicit scripted_executor(scripted_options options);
 
   load_report load(const load_progress& progress) override;
-  step_result run(const step_plan& plan) override;
   bool samples() const override { return options_.samples; }
   void abort() noexcept override { stop_.store(true); }
 
@@ -42,6 +41,8 @@ class scripted_executor final : public executor {
   static token_id next_token(const std::vector<token_id>& tokens, std::size_t vocabulary_size, std::uint64_t salt = 0);
 
  private:
+  step_result compute(const step_plan& plan) override;
+
   const scripted_options options_;
   sequence_table sequences_;
   std::atomic<bool> stop_{false};

@@ -24,6 +24,17 @@ const std::vector<applied_entry>& sequence_table::apply(const step_plan& plan) {
   return applied_;
 }
 
+void sequence_table::learn(sequence_id id, std::uint32_t position, token_id token) {
+  const auto found = sequences_.find(id);
+  if (found == sequences_.end()) return;
+  auto& sequence = found->second;
+  if (position < sequence.tokens.size()) {
+    if (auto& fed = sequence.tokens[position]; fed < 0) fed = token;
+  } else if (sequence.sampled && *sequence.sampled < 0) {
+    sequence.sampled = token;
+  }
+}
+
 void sequence_table::check_step(const step_plan& plan) {
   if (epoch_ && *epoch_ != plan.epoch)
     throw engine_error(

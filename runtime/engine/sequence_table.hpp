@@ -11,7 +11,8 @@
 
 namespace troupe {
 
-/// What an executor knows of a sequence: a function of the plans so far.
+/// What an executor knows of a sequence: a function of the plans so far. A negative id stands for a token that is not
+/// known here yet; the executor that puts it there says what it means, and tells `learn` when it knows.
 struct engine_sequence {
   sequence_id id;
   sampling_params sampling;
@@ -48,6 +49,9 @@ class sequence_table {
   /// Throws engine_error naming the step, the sequence and the contradiction; the table is then unusable. The result is
   /// valid until the next call.
   const std::vector<applied_entry>& apply(const step_plan& plan);
+
+  /// The token at `position`, where a negative id stands for it; nothing happens where the sequence has ended since.
+  void learn(sequence_id id, std::uint32_t position, token_id token);
 
   std::size_t size() const { return sequences_.size(); }
 

@@ -34,26 +34,37 @@ void faulty_executor::before_step(const fault& x, const step_plan& plan) {
   }
 }
 
-step_result faulty_executor::run(const step_plan& plan) {
+void faulty_executor::after_step(const fault& x, step_result& result, clock::duration took) {
+  if (x.kind == fault_kind::wrong_token && !result.sampled.empty()) {
+    auto& token = result.sampled.front().token;
+    token = token == 0 ? 1 : token - 1;
+  }
+  if (x.kind != fault_kind::slow) return;
+  auto more = std::chrono::duration<double, std::nano>(took) * (x.factor - 1);
+  auto pause = std::chrono::duration_cast<std::chrono::nanoseconds>(more) + std::chrono::milliseconds(x.delay_ms);
+  if (pause.count() > 0) script_->pause(pause);
+}
+
+void faulty_executor::begin(const step_plan& plan) {
   if (const auto poison = script_->find_poison(plan)) before_step(*poison, plan);
-  const auto due = script_->take_due(plan.step, sampled_);
+  auto due = script_->take_due(plan.step, sampled_);
   for (const auto& x : due)
     before_step(x, plan);
-  const auto begin = std::chrono::steady_clock::now();
-  auto result = inner_->run(plan);
-  const auto took = std::chrono::steady_clock::now() - begin;
+  begun_.push_back({std::move(due), clock::now()});
+  inner_->begin(plan);
   sampled_ += static_cast<std::uint64_t>(
       std::count_if(plan.entries.begin(), plan.entries.end(), [](const auto& entry) { return entry.sample; }));
-  for (const auto& x : due) {
-    if (x.kind == fault_kind::wrong_token && !result.sampled.empty()) {
-      auto& token = result.sampled.front().token;
-      token = token == 0 ? 1 : token - 1;
-    }
-    if (x.kind != fault_kind::slow) continue;
-    auto more = std::chrono::duration<double, std::nano>(took) * (x.factor - 1);
-    auto pause = std::chrono::duration_cast<std::chrono::nanoseconds>(more) + std::chrono::milliseconds(x.delay_ms);
-    if (pause.count() > 0) script_->pause(pause);
-  }
+}
+
+std::optional<step_result> faulty_executor::poll() {
+  auto result = inner_->poll();
+  if (!result) return result;
+  const auto step = std::move(begun_.front());
+  begun_.pop_front();
+  const auto took = clock::now() - std::max(step.begun, last_end_);
+  for (const auto& x : step.due)
+    after_step(x, *result, took);
+  last_end_ = clock::now();
   return result;
 }
 

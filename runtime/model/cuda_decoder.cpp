@@ -145,8 +145,8 @@ void cuda_decoder::enqueue(const cuda_batch& batch, cuda_stream stream) {
 void cuda_decoder::take_rows(const cuda_batch& batch, const bf16* norm, cuda_stream stream) {
   if (part_.first_stage()) {
     embedding_cuda(weights_.embedding, static_cast<std::int32_t>(layout_.vocabulary.begin), layout_.vocabulary.count,
-                   config_.hidden_size, batch.token_ids, batch.tokens, link_ ? buffers_.partial : buffers_.hidden,
-                   stream);
+                   config_.hidden_size, batch.token_ids, batch.chosen, batch.tokens,
+                   link_ ? buffers_.partial : buffers_.hidden, stream);
     add_and_norm(batch, {exchange_point::kind::embedding}, norm, stream);
     return;
   }

@@ -23,7 +23,8 @@ namespace troupe {
 struct cuda_batch {
   std::size_t tokens = 0;
   const std::uint32_t* pass = nullptr;      ///< the number of this pass, from 1, the same on all ranks of a group
-  const std::int32_t* token_ids = nullptr;  ///< [tokens]
+  const std::int32_t* token_ids = nullptr;  ///< [tokens]; negative: -1 - a place in `chosen`
+  const std::int32_t* chosen = nullptr;     ///< tokens that were chosen on the device
   const std::int32_t* positions = nullptr;  ///< [tokens]
   const std::int32_t* slots = nullptr;      ///< [tokens]; negative: a row that is padding
   std::size_t single_sequences = 0;         ///< those of one row

@@ -22,10 +22,14 @@ class traced_executor final : public executor {
     return report;
   }
 
-  step_result run(const step_plan& plan) override {
-    note(trace_hop::step_begun, plan, plan.tokens());
-    auto result = inner_->run(plan);
-    note(trace_hop::step_done, plan, result.sampled.size());
+  void begin(const step_plan& plan) override {
+    note(trace_hop::step_begun, plan.epoch, plan.step, plan.tokens());
+    inner_->begin(plan);
+  }
+
+  std::optional<step_result> poll() override {
+    auto result = inner_->poll();
+    if (result) note(trace_hop::step_done, result->epoch, result->step, result->sampled.size());
     return result;
   }
 
@@ -33,9 +37,9 @@ class traced_executor final : public executor {
   void abort() noexcept override { inner_->abort(); }
 
  private:
-  void note(trace_hop hop, const step_plan& plan, std::size_t count) const {
-    trace_({.epoch = plan.epoch.value,
-            .step = plan.step,
+  void note(trace_hop hop, epoch of, std::uint64_t step, std::size_t count) const {
+    trace_({.epoch = of.value,
+            .step = step,
             .count = static_cast<std::uint32_t>(count),
             .group = group_,
             .rank = rank_,

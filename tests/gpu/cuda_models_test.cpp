@@ -180,6 +180,72 @@ TEST_CASE("a captured step gives what an eager one gives, for every size of batc
   }
 }
 
+TEST_CASE("steps begun while the ones before are under way give the tokens of steps one at a time") {
+  NEEDS_CUDA_DEVICE();
+  const auto options = small_options();
+  const auto source = open_model(model_folder("qwen3-tiny"));
+  sampling_params random, penalised;
+  random.temperature = 0.9F, random.seed = 7, random.logprobs = 2;
+  penalised.repetition_penalty = 1.4F, penalised.frequency_penalty = 0.5F, penalised.seed = 9;
+  const bool penalties = GENERATE(false, true);
+  constexpr std::size_t early = 5;  // ends while its token is on the device
+  // Prompts of several lengths, one of them in two pieces and late; decode steps in graphs and in mixed batches.
+  const auto make_plans = [&] {
+    plan_maker maker(options.block_tokens);
+    std::vector<step_plan> plans;
+    for (std::size_t step = 0; step < 24; ++step) {
+      auto& plan = maker.begin();
+      if (step == early) plan.ended.push_back({1});
+      for (std::uint64_t i = 0; i < 4; ++i) {
+        if (i == 1 && step >= early) continue;
+        if (step == 0) {
+          maker.start(i, 4 + i, i == 0 ? greedy(0) : i == 2 && penalties ? penalised : random);
+          maker.feed(i, std::vector<token_id>(4 + i, static_cast<token_id>(10 + i)), true);
+        } else {
+          maker.feed_sampled(i);
+        }
+      }
+      if (step == 8) maker.start(9, 40, random);
+      if (step == 8 || step == 9) maker.feed(9, std::vector<token_id>(20, 3), step == 9);
+      if (step > 9) maker.feed_sampled(9);
+      plans.push_back(plan);
+    }
+    return plans;
+  };
+  const auto plans = make_plans();
+  auto patient = make_cuda_executor(source, {}, {}, options, 0);
+  auto ahead = make_cuda_executor(source, {}, {}, options, 0);
+  patient->load({});
+  ahead->load({});
+  std::vector<step_result> expected, got;
+  for (const auto& plan : plans)
+    expected.push_back(patient->run(plan));
+  const auto take_one = [&] {
+    for (const auto count = got.size(); got.size() == count;)
+      if (auto result = ahead->poll()) got.push_back(std::move(*result));
+  };
+  for (const auto& plan : plans) {
+    ahead->begin(plan);
+    if (plan.step % 7 == 0) take_one();  // and now and then none is under way
+    if (plan.step > got.size() + 1) take_one();
+  }
+  while (got.size() < plans.size())
+    take_one();
+  for (std::size_t i = 0; i < plans.size(); ++i) {
+    INFO("step " << plans[i].step);
+    CHECK(got[i].step == expected[i].step);
+    REQUIRE(got[i].sampled.size() == expected[i].sampled.size());
+    for (std::size_t k = 0; k < got[i].sampled.size(); ++k) {
+      CHECK(got[i].sampled[k].sequence == expected[i].sampled[k].sequence);
+      CHECK(got[i].sampled[k].position == expected[i].sampled[k].position);
+      CHECK(got[i].sampled[k].token == expected[i].sampled[k].token);
+      CHECK(got[i].sampled[k].logprob == expected[i].sampled[k].logprob);
+      CHECK(got[i].sampled[k].top == expected[i].sampled[k].top);
+    }
+  }
+  CHECK_FALSE(ahead->poll());
+}
+
 TEST_CASE("a KV cache larger than the device is refused with what would fit") {
   NEEDS_CUDA_DEVICE();
   auto options = small_options();

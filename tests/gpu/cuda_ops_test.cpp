@@ -49,13 +49,16 @@ TEST_CASE("embedding on the device is the CPU's, and zeros for tokens of other r
   const auto columns = GENERATE(as<std::size_t>(), 128, 1000);
   const auto table = random_bf16s(50 * columns, 1);
   const std::vector<std::int32_t> tokens = {100, 149, 120, 99, 150, 100};
+  const std::vector<std::int32_t> chosen = {-1, 100, 120};  // the first of a row without a finite logit
+  const std::vector<std::int32_t> asked = {100, 149, -3, 99, -1, -2};
   std::vector<float> expected(tokens.size() * columns);
   embedding(execution(cpu), const_tensor(table.data(), 50, columns), 100, tokens,
             tensor(expected.data(), tokens.size(), columns));
   const device_array<bf16> on_device(device, table);
-  const device_array<std::int32_t> ids(device, tokens);
+  const device_array<std::int32_t> ids(device, asked), on_device_before(device, chosen);
   const device_array<float> out(device, expected.size());
-  embedding_cuda(on_device.get(), 100, 50, columns, ids.get(), tokens.size(), out.get(), device.stream());
+  embedding_cuda(on_device.get(), 100, 50, columns, ids.get(), on_device_before.get(), asked.size(), out.get(),
+                 device.stream());
   CHECK(out.read() == expected);
 }
 

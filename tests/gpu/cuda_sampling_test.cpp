@@ -27,18 +27,23 @@ engine_sequence sequence_with(const sampling_params& params, std::uint64_t id) {
   return sequence;
 }
 
-std::vector<sampled_token> on_device(const cuda_device& device, const std::vector<engine_sequence>& sequences,
+std::vector<sampled_token> on_device(const cuda_device& device, std::vector<engine_sequence> sequences,
                                      const std::vector<float>& logits) {
-  std::vector<const engine_sequence*> rows;
-  for (const auto& x : sequences)
+  std::vector<engine_sequence*> rows;
+  for (auto& x : sequences)
     rows.push_back(&x);
   const device_array<float> there(device, logits);
+  const device_array<std::int32_t> chosen(device, rows.size());
   cuda_sampler sampler(rows.size(), vocabulary);
   sampler.upload(rows, device.stream());
-  sampler.enqueue(there.get(), device.stream());
+  sampler.enqueue(there.get(), chosen.get(), device.stream());
   synchronize(device.stream());
   CHECK(there.read() == logits);
-  return sampler.take(rows);
+  auto taken = sampler.take();
+  const auto left = chosen.read();
+  for (std::size_t i = 0; i < taken.size(); ++i)
+    CHECK(left[i] == taken[i].token);
+  return taken;
 }
 
 sampled_token on_cpu(const cpu_device& cpu, const engine_sequence& sequence, std::span<const float> logits) {
@@ -126,13 +131,12 @@ TEST_CASE("logits without a finite one are an error, not a token") {
   sampling_params params;
   params.temperature = GENERATE(0.0F, 1.0F);
   std::vector<float> logits(vocabulary, std::nanf(""));
-  std::vector<const engine_sequence*> rows;
-  const auto sequence = sequence_with(params, 1);
-  rows.push_back(&sequence);
+  auto sequence = sequence_with(params, 1);
   const device_array<float> there(device, logits);
+  const device_array<std::int32_t> chosen(device, 1);
   cuda_sampler sampler(1, vocabulary);
-  sampler.upload(rows, device.stream());
-  sampler.enqueue(there.get(), device.stream());
+  sampler.upload({&sequence}, device.stream());
+  sampler.enqueue(there.get(), chosen.get(), device.stream());
   synchronize(device.stream());
-  CHECK_THROWS_AS(sampler.take(rows), engine_error);
+  CHECK_THROWS_AS(sampler.take(), engine_error);
 }

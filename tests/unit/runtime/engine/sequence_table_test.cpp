@@ -91,6 +91,21 @@ TEST_CASE("feed_sampled feeds what was sampled, once") {
   CHECK(!entries[0].sequence->sampled);
 }
 
+TEST_CASE("a token that only the device knows is fed, and learned later wherever it stands for it") {
+  fed_table x;
+  x.table.apply(second_step())[0].sequence->sampled = -1;
+  CHECK(x.table.apply({{1}, 3, {}, {}, {{{1}, 17, {}, true, true, {}}}})[0].sequence->tokens.back() == -1);
+  x.table.learn({1}, 17, 42);
+  x.table.learn({1}, 16, 43);  // that one was fed as 7, so nobody waits for it
+  x.table.learn({7}, 3, 44);   // has ended
+  const auto& entry = x.table.apply({{1}, 4, {}, {}, {{{1}, 18, {9}, false, true, {}}}})[0];
+  CHECK(entry.sequence->tokens[17] == 42);
+  CHECK(entry.sequence->tokens[16] != 43);
+  entry.sequence->sampled = -3;
+  x.table.learn({1}, 19, 45);  // before it is fed
+  CHECK(entry.sequence->sampled == 45);
+}
+
 TEST_CASE("each contradiction of a plan is named") {
   auto plan = second_step();
   plan.step = 3;
