@@ -102,7 +102,7 @@ class cuda_executor final : public executor {
 
  private:
   using clock = std::chrono::steady_clock;
-  /// A step that is under way, in a place of its own among those that may be.
+  /// A step that is under way.
   struct begun_step {
     troupe::epoch epoch;
     std::uint64_t step = 0;
@@ -122,6 +122,7 @@ class cuda_executor final : public executor {
   void tune();
   void capture_graphs();
   [[noreturn]] void give_up() const;
+  bool passes_are_over() const { return link_ && step_.pass() >= link_->passes_max(); }
   bool waits_for_others() const { return link_ || links_.pipeline; }
   void tell(const std::string& line) const {
     if (options_.tell) options_.tell(line);
@@ -259,11 +260,12 @@ void cuda_executor::begin(const step_plan& plan) {
   if (part_.stages == 1) await_sampled();
 }
 
-/// What the host must know before it can enqueue these entries; or it is time for the group to number passes anew.
+/// Whether these entries can be enqueued only when the step before them has ended: where the host must know the tokens
+/// that it sampled, or the group numbers its passes anew.
 bool cuda_executor::needs_the_one_before(const std::vector<applied_entry>& entries) const {
-  return (link_ && step_.pass() >= link_->passes_max()) ||
-         std::any_of(entries.begin(), entries.end(),
-                     [](const applied_entry& x) { return x.sample && adjusts_logits(x.sequence->sampling); });
+  return passes_are_over() || std::any_of(entries.begin(), entries.end(), [](const applied_entry& x) {
+           return x.sample && adjusts_logits(x.sequence->sampling);
+         });
 }
 
 /// The next step feeds what this one samples, wherever it is told so.
@@ -281,7 +283,7 @@ std::optional<step_result> cuda_executor::poll() {
   return end_oldest();
 }
 
-/// Waits for it.
+/// Waits for it where it is still under way.
 step_result cuda_executor::end_oldest() {
   const profiler_range range("end");
   const auto step = std::move(begun_.front());
@@ -316,7 +318,7 @@ void cuda_executor::enqueue(const std::vector<applied_entry>& entries) {
       std::all_of(entries.begin(), entries.end(), [](const applied_entry& x) { return x.tokens == 1 && x.sample; });
   const auto size = std::lower_bound(graph_sizes.begin(), graph_sizes.end(), entries.size());
   const auto graph = decodes && !entries.empty() && size != graph_sizes.end() ? graphs_.find(*size) : graphs_.end();
-  if (link_ && step_.pass() >= link_->passes_max()) {
+  if (passes_are_over()) {
     link_->renew(*links_.host.tensor);
     step_.restart_passes();
   }
