@@ -20,7 +20,7 @@ case $kind in
     # What has threads of its own, and real clusters with scripted engines. Left out: what decides in one thread, and the
     # process tests whose answers a model computes, which takes minutes here.
     seeds=${seeds:-100}
-    unit='^(collective|trace|fault|engine|dialer|forgetful_middleman|local_services|serving|gateway)_test$'
+    unit='^(collective|trace|fault|engine|engine_rank|dialer|forgetful_middleman|local_services|serving|gateway)_test$'
     clusters='^chaos_(kill|stop|link|detect|poison)$'
     ;;
   *) printf 'sanitize: error: asan or tsan, not "%s"\n' "$kind" >&2; exit 2 ;;
