@@ -355,6 +355,13 @@ void cuda_decoder::tune(cuda_stream stream) {
     const auto m = std::min(tokens, limits_.batch_tokens);
     for (const auto& call : {qkv_product(0, m), o_product(0, m), gate_up_product(0, m), down_product(0, m)})
       gemm_.tune(call, stream);
+    // Fewer rows of the same bucket may be exchanged as they are, and more of them rounded.
+    auto fewer = m;
+    while (adds_rounded(fewer) && fewer > tokens / 2)
+      --fewer;
+    if (fewer < m && fewer > tokens / 2)
+      for (const auto& call : {o_product(0, fewer), down_product(0, fewer)})
+        gemm_.tune(call, stream);
     if (!part_.last_stage()) continue;
     if (const auto head = head_product(std::min(m, limits_.logit_rows)); !is_few(head)) gemm_.tune(head, stream);
   }
