@@ -47,6 +47,7 @@ step() { # what, command...
 }
 
 rm -rf "$reports" && mkdir -p "$reports"
+cmake "$build" >/dev/null # tests may have come since it was configured
 mapfile -t programs < <(unit_programs)
 cmake --build --preset "$kind" --target troupe troupe_sim load_client "${programs[@]}" -- -j "$jobs" ${CI:+--quiet}
 
