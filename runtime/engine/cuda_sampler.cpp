@@ -71,7 +71,7 @@ cuda_sampler::cuda_sampler(std::size_t rows_max, std::size_t vocabulary)
     : vocabulary_(vocabulary),
       params_(rows_max * sizeof(sampling_row)),
       workspace_(sampling_workspace_bytes(rows_max, vocabulary)) {
-  for (auto& each : exchanges_) {
+  for (auto& each : choices_) {
     each.params = pinned_buffer(rows_max * sizeof(sampling_row));
     each.outcomes = pinned_buffer(rows_max * sizeof(sampling_outcome));
   }
@@ -85,7 +85,7 @@ void cuda_sampler::make_room(std::size_t adjustments) {
 }
 
 void cuda_sampler::upload(const std::vector<engine_sequence*>& sequences, cuda_stream stream) {
-  assert(begun_ < exchanges_.size());
+  assert(begun_ < choices_.size());
   ++begun_;
   auto& choice = newest();
   choice.rows.clear();
@@ -124,7 +124,7 @@ void cuda_sampler::enqueue(float* logits, std::int32_t* chosen, cuda_stream stre
 
 std::vector<sampled_token> cuda_sampler::take() {
   assert(begun_ > 0);
-  const auto& choice = exchanges_[taken_ % exchanges_.size()];
+  const auto& choice = choices_[taken_ % choices_.size()];
   std::vector<sampled_token> result;
   for (std::size_t i = 0; i < choice.rows.size(); ++i) {
     const auto& outcome = choice.outcomes.as<sampling_outcome>()[i];

@@ -41,7 +41,7 @@ class cuda_sampler {
     std::int32_t logprobs = -1;
   };
   /// What the host and the device hand each other for one choice.
-  struct exchange {
+  struct begun_choice {
     pinned_buffer params;
     pinned_buffer outcomes;  ///< the kernels write it through the bus: sooner here than a copy after them
     std::vector<row_asked> rows;
@@ -49,10 +49,10 @@ class cuda_sampler {
   };
 
   void make_room(std::size_t adjustments);
-  exchange& newest() { return exchanges_[(taken_ + begun_ - 1) % exchanges_.size()]; }
+  begun_choice& newest() { return choices_[(taken_ + begun_ - 1) % choices_.size()]; }
 
   std::size_t vocabulary_ = 0;
-  std::array<exchange, 2> exchanges_;
+  std::array<begun_choice, 2> choices_;
   std::size_t taken_ = 0;  ///< choices taken so far
   std::size_t begun_ = 0;  ///< and not taken
   device_buffer params_, workspace_;

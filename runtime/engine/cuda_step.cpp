@@ -159,7 +159,7 @@ cuda_batch cuda_step::batch() const {
   batch.tokens = total_.tokens;
   batch.pass = device_.as<std::uint32_t>() + at.pass;
   batch.token_ids = words + at.tokens;
-  batch.chosen = chosen_.as<std::int32_t>();
+  batch.chosen = chosen();
   batch.positions = words + at.positions;
   batch.slots = words + at.slots;
   batch.single_sequences = total_.singles;
